@@ -1,0 +1,162 @@
+/**
+ * limits: every bound of the system in one place, each with its unit and its reason. A decoder refuses what is over a
+ * limit; an encoder throws RangeError, because that is our own mistake.  Spec: PROTOCOL.md "Limits".  (pure)
+ */
+
+export const kib = 1024;
+export const mib = 1024 * kib;
+
+export const limits = {
+  // Datagrams
+  /** Fits every path with an MTU of 1280 (RFC 8200 §5) under IPv6 (40) and UDP (8), with room for a tunnel's header. */
+  datagramBytesMax: 1200,
+  /** A HELLO is padded to this, so that the COOKIE answer (42 bytes) is smaller. */
+  helloBytes: 64,
+  /** Shorter datagrams are not worth an answer of any kind. */
+  datagramBytesMin: 26,
+  /** Nesting in a payload: message › list › entry, and one to spare. */
+  cborDepthMax: 5,
+  /** How long a session's keys live, in milliseconds; far under any AEAD's limit, and a stolen key ages out. */
+  sessionMs: 24 * 60 * 60 * 1000,
+  /** Packet numbers behind the highest that may still arrive (RFC 6479). */
+  replayWindow: 2048,
+  /** A cookie's slot in milliseconds; a cookie is good in its slot and the next. */
+  cookieSlotMs: 30_000,
+  /** A pending login is dropped after this, in milliseconds; argon2id on a slow machine takes a few seconds. */
+  loginPendingMs: 30_000,
+  /** Logins in progress at a coordinator; each holds about 1.5 KiB. */
+  loginsPendingMax: 1024,
+  /** Second messages (tries) that strangers share a minute at one account. */
+  loginTriesPerMinute: 10,
+  /** The allowance of each device that the account knows. */
+  deviceTriesPerMinute: 10,
+  /** Accounts whose tries are counted; a fixed table, shared by known and unknown names. */
+  tryBucketsMax: 65_536,
+  /** Answers to unproven addresses a second, all together; above it they get silence. */
+  unprovenAnswersPerSecond: 20_000,
+  /** Sessions at one coordinator. */
+  sessionsMax: 100_000,
+  /** Sessions of one account: its devices. */
+  sessionsPerAccountMax: 64,
+  /** Answers to writes kept for repeated requests, a session. */
+  answersKeptMax: 128,
+  /** Requests that a peer keeps in flight; under answersKeptMax, so that a repeat is never under the floor. */
+  requestsInFlightMax: 32,
+  /** Logins that wait for their turn of OPAQUE at a coordinator; each takes about 0.6 ms. */
+  opaqueQueueMax: 256,
+  /** Writes in one group of a coordinator's store, and how many may wait for the next groups. */
+  storeGroupMax: 64,
+  storeWritesMax: 4096,
+  /** Reads under way at a coordinator's store, and searches that wait for their turn: one takes up to 30 ms. */
+  storeReadsMax: 1024,
+  searchesMax: 256,
+  /** Dial-backs of a coordinator under way at once, and how long one may take, in milliseconds. */
+  probesMax: 64,
+  probeMs: 3_000,
+  /** Commands that talk to a coordinator through its local socket at once. */
+  adminConnectionsMax: 32,
+  /** Datagrams handed to the system and not taken yet; more are lost, as on any full line. */
+  sendsMax: 4096,
+  /** Smallest and first retransmission time-out, in milliseconds (RFC 6298 shape, with a floor for loopback). */
+  retransmitMinMs: 10,
+  retransmitFirstMs: 300,
+  retransmitMaxMs: 1_000,
+  /** A request is given up after this, in milliseconds. */
+  requestMs: 10_000,
+  /** Keep-alive interval that the coordinator dictates, in milliseconds, and how many may be missed. */
+  keepAliveMs: 10_000,
+  keepAliveMisses: 3,
+
+  // Text
+  /** Bytes of an account name in UTF-8. */
+  accountBytesMax: 64,
+  /** Bytes of a device's label in UTF-8. */
+  labelBytesMax: 64,
+  /** Bytes of a password in UTF-8; longer ones are refused, not cut. */
+  passwordBytesMax: 1024,
+  /** Bytes of a shared name in UTF-8: a page must hold one result and a cursor that repeats its name. */
+  nameBytesMax: 400,
+  /** Bytes of one path component: what file systems take (NAME_MAX), less room for `.part` and ` (999)`. */
+  nameComponentBytesMax: 240,
+  /** Bytes of a cursor. */
+  cursorBytesMax: 480,
+  /** Bytes of an error's text on the wire. */
+  errorTextBytesMax: 200,
+
+  // Catalog
+  /** Shares of one account. */
+  sharesPerAccountMax: 1_000_000,
+  /** Devices that an account is remembered with; over it one that is away and shares nothing is forgotten. */
+  devicesPerAccountMax: 256,
+  /** Entries of one SHARE or REMOVE; the datagram is full before that. */
+  entriesMax: 64,
+  /** Candidates that one search looks at before it answers with what it has. */
+  searchCandidatesMax: 20_000,
+  /** Comparisons of characters that one search makes: a pattern and names made for each other cost 50 ms, not 10 s. */
+  searchLooksMax: 10_000_000,
+
+  // Content
+  /** BEP 52's block: the leaf of every tree. */
+  blockBytes: 16 * kib,
+  /** Pieces are at least this. */
+  pieceBytesMin: 256 * kib,
+  /** Pieces are at most this: what a fetch may lose to a crash, and may hold of one piece. */
+  pieceBytesMax: 16 * mib,
+  /** Pieces wanted in a file before they are made larger. */
+  piecesWanted: 1024,
+  /** Largest file, in bytes: 2^20 pieces of 16 MiB; its layer has 32 MiB. */
+  fileBytesMax: 2 ** 44,
+
+  // Transfer
+  /** A frame's payload: one read of the disk, and what a liar can make us hold. */
+  frameBytesMax: 256 * kib,
+  /** No HELLO within this → closed, in milliseconds. */
+  transferHelloMs: 3_000,
+  /** Connections that have not said HELLO, in all and of one address. */
+  strangersMax: 64,
+  strangersPerAddressMax: 4,
+  /** Uploads at once; more wait for a slot in the listen backlog. */
+  uploadsMax: 256,
+  /** Bytes that one fetch asks for ahead on one connection. */
+  windowBytes: 8 * mib,
+  /** Ranges in one REQUEST, and bytes that a holder lets stand unsent for one connection. */
+  rangesMax: 256,
+  outstandingBytesMax: 64 * mib,
+  /** No byte of progress within this ends a transfer's connection, in milliseconds. */
+  progressMs: 10_000,
+  /** A heartbeat goes out on an idle transfer connection after this, in milliseconds. */
+  heartbeatMs: 3_000,
+  /** An upload on which nothing but heartbeats came and went for this long gives its place back, in milliseconds. */
+  uploadIdleMs: 60_000,
+  /** Establishing one connection to a holder, handshake included, in milliseconds. */
+  connectMs: 3_000,
+  /** Tickets live this long, in milliseconds of coordinator time. */
+  ticketMs: 10 * 60 * 1000,
+  /** Bytes of a ticket. */
+  ticketBytesMax: 320,
+  /** Bytes of a device certificate (DER); ours have 248. */
+  certificateBytesMax: 320,
+  /** Downloads at once in one peer; more wait their turn. */
+  downloadsMax: 8,
+
+  // The coordinator's role
+  /** FINISH messages checked for one pending login: a forged one must not end it, nor cost without bound. */
+  loginFinishesMax: 8,
+  /** Store questions of one session at once; twice what an honest peer has in flight. */
+  storeAsksPerSessionMax: 64,
+  /** Pushes waiting for one session; more are dropped, `sharesMatch` and the tickets' expiry tell the same later. */
+  pushesPerSessionMax: 128,
+  /** (fetching device, holder) pairs remembered for REVOKE; each lives as long as its ticket. */
+  ticketsRememberedMax: 65_536,
+  /** After LEAVE a session lingers this long, in milliseconds, so that a lost answer can be repeated. */
+  leaveLingerMs: 5_000,
+  /** A session's new address is challenged at most once in this time, in milliseconds. */
+  challengeEveryMs: 1_000,
+  /** One dial-back a session in this time, in milliseconds; after one that failed, in the second. */
+  probeEveryMs: 10_000,
+  probeAgainMs: 60_000,
+  /** Lowest port that is dialled back: below it are other people's services (mail, ssh). */
+  probePortMin: 1024,
+  /** Log events a second that a stranger can cause; more are not logged. */
+  strangerLogsPerSecond: 10,
+} as const;

@@ -1,0 +1,242 @@
+/**
+ * message: the control messages that travel inside sealed datagrams. A payload is one CBOR array
+ * `[code, transaction, …fields]`; the tables below are the CDDL of PROTOCOL.md "Control messages" in code. Laws: 1) a
+ * decoded message is already legal;  2) codes are append-only;  3) every request names a transaction of its sender and gets one answer
+ * with that number, a `close` none.  (pure)
+ */
+
+import type { Bytes } from "../core/bytes.ts";
+import { errorCodes, fail, ok, type Result } from "../core/errors.ts";
+import type { ContentId, DeviceId } from "../core/ids.ts";
+import { limits } from "../core/limits.ts";
+import {
+  type AnyFields,
+  bytes,
+  choice,
+  decodeCbor,
+  encodeCbor,
+  type Field,
+  flag,
+  hexId,
+  list,
+  type ObjectOf,
+  optional,
+  record,
+  text,
+  uint,
+  type ValueOf,
+} from "./cbor.ts";
+import { sealedPayloadBytesMax } from "./envelope.ts";
+
+const name = text(limits.nameBytesMax, 1);
+const account = text(limits.accountBytesMax, 1);
+const label = text(limits.labelBytesMax, 1);
+const port = uint(65_535);
+const fileBytes = uint(limits.fileBytesMax);
+/** Empty on the first page; in an answer empty after the last. Opaque to peers. */
+const cursor = bytes(limits.cursorBytesMax, 0);
+const endpoint = record({ ip: text(45, 2), port: uint(65_535, 1) });
+const content = record({ id: hexId<ContentId>(), bytes: fileBytes });
+const digest = bytes(32);
+const accountKey = record({ publicKey: bytes(32), sealed: bytes(128, 1) });
+const ticketKeys = list(record({ day: uint(0xffff_ffff), key: bytes(32) }), 3);
+
+/** What SEARCH compares a name with. `name` is the whole name; `id` is 64 hex digits. */
+export const searchModes = ["substring", "glob", "name", "id"] as const;
+/** Whether the coordinator's dial-back met the device at its announced TCP port. */
+export const reachabilities = ["unknown", "yes", "no"] as const;
+/** Whose shares a list or a removal is about. */
+export const shareScopes = ["account", "device"] as const;
+
+const shareEntry = record({ name, id: hexId<ContentId>(), bytes: fileBytes });
+const fileEntry = record({ name, id: hexId<ContentId>(), bytes: fileBytes, holders: uint(), withdrawn: flag });
+const peerEntry = record({ account, label, online: flag, changedAtMs: uint() });
+const holderEntry = record({
+  account,
+  label,
+  deviceId: hexId<DeviceId>(),
+  accountKey: bytes(32),
+  deviceSignature: bytes(64),
+  certificate: bytes(limits.certificateBytesMax, 1),
+  endpoints: list(endpoint, 4),
+  ticket: bytes(limits.ticketBytesMax, 1),
+});
+
+export type ShareEntry = ValueOf<typeof shareEntry>;
+/** One file as lists and searches show it; `withdrawn` only in a device's own list: removed while the device was away. */
+export type FileEntry = ValueOf<typeof fileEntry>;
+export type PeerEntry = ValueOf<typeof peerEntry>;
+/** A device that has a content online, how to reach it, and what lets us in. Untrusted until `session/account_key` agrees. */
+export type HolderEntry = ValueOf<typeof holderEntry>;
+export type TicketKey = ValueOf<typeof ticketKeys>[number];
+export type SearchMode = typeof searchModes[number];
+export type ShareScope = typeof shareScopes[number];
+
+/** What a keep-alive's answer tells; AUTH's answer tells it too. */
+const alive = {
+  keepAliveMs: uint(3_600_000, 1),
+  timeMs: uint(),
+  ticketKeys,
+  sharesMatch: flag,
+  observed: endpoint,
+  reachable: choice(reachabilities),
+};
+
+const table = {
+  // Peer → coordinator, and their answers
+  /** The first sealed message: enrols the device's key and its label. `proof` signs `authProof(transcript)`. */
+  auth: {
+    code: 1,
+    fields: {
+      deviceId: hexId<DeviceId>(),
+      label,
+      proof: bytes(64),
+      certificate: bytes(limits.certificateBytesMax, 1),
+      tcpPort: port,
+      shareDigest: digest,
+    },
+  },
+  authenticated: {
+    code: 2,
+    fields: {
+      account,
+      label,
+      resetToken: bytes(16),
+      /** The account key as stored, or null where none is yet. */
+      accountKey: optional(accountKey),
+      /** Whether the stored account key has signed this device. */
+      enrolled: flag,
+      ...alive,
+    },
+  },
+  /** Puts the sealed account key if absent, and this device's signature by it. */
+  enrol: { code: 3, fields: { accountKey, signature: bytes(64) } },
+  /** The account key as stored now, and whether it is the one that signed this device. */
+  enrolled: { code: 4, fields: { accountKey, enrolled: flag } },
+  /** Keep-alive and presence. `tcpPort` 0: serves nothing. */
+  status: { code: 5, fields: { tcpPort: port, shareDigest: digest } },
+  alive: { code: 6, fields: alive },
+  /** Logs out: away at once. */
+  leave: { code: 7, fields: {} },
+  done: { code: 8, fields: {} },
+  /** Adds to the device's shares, or replaces those of the same name. Durable before `done`. */
+  share: { code: 9, fields: { entries: list(shareEntry, limits.entriesMax) } },
+  /** Removes by name: at this device, or at every device of the account (others are told, and get it `withdrawn` later). */
+  remove: { code: 10, fields: { names: list(name, limits.entriesMax), scope: choice(shareScopes) } },
+  removed: { code: 11, fields: { count: uint() } },
+  listPeers: { code: 12, fields: { cursor } },
+  peers: { code: 13, fields: { peers: list(peerEntry, 64), cursor } },
+  listFiles: { code: 14, fields: { scope: choice(shareScopes), cursor } },
+  search: { code: 15, fields: { mode: choice(searchModes), pattern: text(limits.nameBytesMax, 1), cursor } },
+  files: { code: 16, fields: { files: list(fileEntry, 64), cursor } },
+  /** Who has this content online, how to reach them, and a ticket for each. */
+  locate: { code: 17, fields: { content, cursor } },
+  holders: { code: 18, fields: { holders: list(holderEntry, 8), cursor } },
+  /** The public key of an account, as the coordinator has it. */
+  account: { code: 19, fields: { account } },
+  accountIs: { code: 20, fields: { account, publicKey: optional(bytes(32)) } },
+  error: {
+    code: 21,
+    fields: { code: uint(255), text: text(limits.errorTextBytesMax), retryAfterMs: uint(3_600_000) },
+  },
+
+  // Coordinator → peer
+  /** Ends open uploads of these contents and to these devices; the share list may have changed. Answered by `done`. */
+  revoke: { code: 32, fields: { contents: list(content, 16), devices: list(hexId<DeviceId>(), 16) } },
+  /** Sent to a session's new address; the answer from there moves the session. */
+  pathChallenge: { code: 33, fields: { token: bytes(8) } },
+  pathResponse: { code: 34, fields: { token: bytes(8) } },
+  /** The session is over, and why. Not answered. */
+  close: { code: 35, fields: { code: uint(255) } },
+} as const satisfies Record<string, { readonly code: number; readonly fields: AnyFields }>;
+
+export type MessageKind = keyof typeof table;
+/** The fields of one kind. */
+export type MessageBody<K extends MessageKind> = ObjectOf<(typeof table)[K]["fields"]>;
+/** One kind without its transaction, as callers write it. */
+export type MessageOf<K extends MessageKind> = { readonly kind: K } & MessageBody<K>;
+/** Any message without its transaction. */
+export type Message = { [K in MessageKind]: MessageOf<K> }[MessageKind];
+export type Request = Extract<Message, {
+  kind:
+    | "auth"
+    | "enrol"
+    | "status"
+    | "leave"
+    | "share"
+    | "remove"
+    | "listPeers"
+    | "listFiles"
+    | "search"
+    | "locate"
+    | "account";
+}>;
+
+/** The kinds that peers send as requests, with what answers each (an `error` may always). */
+export const requestAnswers = {
+  auth: "authenticated",
+  enrol: "enrolled",
+  status: "alive",
+  leave: "done",
+  share: "done",
+  remove: "removed",
+  listPeers: "peers",
+  listFiles: "files",
+  search: "files",
+  locate: "holders",
+  account: "accountIs",
+} as const satisfies Record<Request["kind"], MessageKind>;
+
+/** What answers a request of kind K. */
+export type AnswerOf<K extends Request["kind"]> = { [R in K]: MessageOf<(typeof requestAnswers)[R]> }[K];
+
+/** A message on the wire. */
+export interface Addressed {
+  /** 1 … 2^53−1, growing within a session and direction; 0 in `close`. */
+  readonly transaction: number;
+  readonly message: Message;
+}
+
+const transaction = uint();
+const fieldsByKind = new Map<string, Field<Record<string, unknown>>>();
+const kindByCode = new Map<number, MessageKind>();
+for (const [kind, { code, fields }] of Object.entries(table)) {
+  fieldsByKind.set(kind, record(fields as AnyFields));
+  kindByCode.set(code, kind as MessageKind);
+}
+
+/** Every kind with its code, for tests and documents. */
+export const messageCodes: ReadonlyMap<number, MessageKind> = kindByCode;
+
+const addressed: Field<Addressed> = {
+  toCbor({ transaction: number, message }) {
+    const fields = fieldsByKind.get(message.kind)!.toCbor(message as unknown as Record<string, unknown>);
+    return [table[message.kind].code, transaction.toCbor(number), ...(fields as readonly never[])];
+  },
+  fromCbor(value) {
+    const [code, number, ...fields] = Array.isArray(value) ? value : [];
+    const kind = kindByCode.get(code);
+    if (kind === undefined) throw new Error("an unknown message code");
+    const message = { kind, ...fieldsByKind.get(kind)!.fromCbor(fields) } as unknown as Message;
+    return { transaction: transaction.fromCbor(number), message };
+  },
+};
+
+/** Encodes one message. @throws {RangeError} If a field is over its limit or the whole does not fit a datagram. */
+export function encodeMessage(transaction: number, message: Message): Bytes {
+  const payload = encodeCbor(addressed.toCbor({ transaction, message }));
+  if (payload.length > sealedPayloadBytesMax) throw new RangeError(`${message.kind} does not fit a datagram`);
+  return payload;
+}
+
+/** Decodes one message; never throws. */
+export function decodeMessage(payload: Uint8Array): Result<Addressed> {
+  const decoded = decodeCbor(payload, addressed);
+  return decoded.ok ? ok(decoded.value) : fail(decoded.error);
+}
+
+/** Builds the answer that refuses a request. The text is cut to its limit, what no text field may hold becomes `?`. */
+export function errorMessage(code: keyof typeof errorCodes, reason: string, retryAfterMs = 0): MessageOf<"error"> {
+  const short = reason.slice(0, Math.floor(limits.errorTextBytesMax / 3)).toWellFormed().replaceAll("\ufffd", "?");
+  return { kind: "error", code: errorCodes[code].wire, text: short, retryAfterMs };
+}
