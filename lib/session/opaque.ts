@@ -1,0 +1,143 @@
+/**
+ * opaque: the password proof (OPAQUE, RFC 9807, by `@serenity-kit/opaque`), in bytes. Laws: 1) the password goes no further than
+ * this file;  2) a wrong password is noticed by the peer alone, before it has told anything;  3) both sides derive the session's keys
+ * from OPAQUE's session key salted with the hash of every cleartext byte of the handshake.
+ * Spec: PROTOCOL.md "Login".  (pure but for the library's own randomness)
+ */
+
+import { createHash, hkdfSync } from "node:crypto";
+import { client, ready, server } from "@serenity-kit/opaque";
+import { type Bytes, formatBase64Url, parseBase64Url } from "../core/bytes.ts";
+import type { SessionKeys } from "./sealed_channel.ts";
+
+/** Await once at start: the library's WebAssembly is loaded. */
+export const opaqueReady: Promise<void> = ready;
+
+/** How a password is stretched: argon2id with memory in KiB. Fixed by the protocol; simulations alone pass a cheap one. */
+export type Stretching = { readonly iterations: number; readonly memory: number; readonly parallelism: number };
+
+/** Argon2id with 64 MiB, 3 passes, 4 lanes (RFC 9106 §4, second choice): about 0.1 s. */
+export const defaultStretching: Stretching = { iterations: 3, memory: 65_536, parallelism: 4 };
+
+function stretchingConfig(stretching: Stretching) {
+  return { "argon2id-custom": { ...stretching } };
+}
+
+/** Folds an account's name: one text for every spelling that means the account. This is what OPAQUE binds into the record. */
+export function foldAccount(account: string): string {
+  return account.normalize("NFC").toLowerCase();
+}
+
+/** Starts a login: KE1 to send, and the state to keep. */
+export function startLogin(password: string): { readonly ke1: Bytes; readonly state: string } {
+  const started = client.startLogin({ password });
+  return { ke1: parseBase64Url(started.startLoginRequest), state: started.clientLoginState };
+}
+
+/** What a finished login gives the peer. */
+export interface FinishedLogin {
+  readonly ke3: Bytes;
+  /** 64 bytes; salted into the session's keys. */
+  readonly sessionKey: Bytes;
+  /** 64 bytes that only this password yields; the coordinator never learns it. */
+  readonly exportKey: Bytes;
+  /** The coordinator's long-term OPAQUE key: who this coordinator is, whatever its address. */
+  readonly coordinatorKey: Bytes;
+}
+
+/** Finishes a login; undefined where the password is wrong, the account unknown or the coordinator another. Takes about 0.1 s. */
+export function finishLogin(
+  password: string,
+  state: string,
+  ke2: Uint8Array,
+  stretching: Stretching = defaultStretching,
+): FinishedLogin | undefined {
+  let finished: ReturnType<typeof client.finishLogin>;
+  try {
+    finished = client.finishLogin({
+      clientLoginState: state,
+      loginResponse: formatBase64Url(ke2),
+      password,
+      keyStretching: stretchingConfig(stretching),
+    });
+  } catch {
+    return undefined; // Bytes that are no KE2 at all.
+  }
+  if (finished === undefined) return undefined;
+  return {
+    ke3: parseBase64Url(finished.finishLoginRequest),
+    sessionKey: parseBase64Url(finished.sessionKey),
+    exportKey: parseBase64Url(finished.exportKey),
+    coordinatorKey: parseBase64Url(finished.serverStaticPublicKey),
+  };
+}
+
+/** Makes the coordinator's long-term OPAQUE setup; belongs in the key file. */
+export function createServerSetup(): string {
+  return server.createSetup();
+}
+
+/** Answers KE1. With `record: null` the answer is that of an account that is there, in time and size (RFC 9807 §10.9). */
+export function answerLogin(
+  serverSetup: string,
+  account: string,
+  record: string | null,
+  ke1: Uint8Array,
+): { readonly ke2: Bytes; readonly state: string } | undefined {
+  try {
+    const answered = server.startLogin({
+      serverSetup,
+      userIdentifier: foldAccount(account),
+      registrationRecord: record,
+      startLoginRequest: formatBase64Url(ke1),
+    });
+    return { ke2: parseBase64Url(answered.loginResponse), state: answered.serverLoginState };
+  } catch {
+    return undefined; // Bytes that are no KE1.
+  }
+}
+
+/** Checks KE3; the 64-byte session key, or undefined where it does not prove the password. */
+export function acceptLogin(state: string, ke3: Uint8Array): Bytes | undefined {
+  try {
+    return parseBase64Url(
+      server.finishLogin({ serverLoginState: state, finishLoginRequest: formatBase64Url(ke3) }).sessionKey,
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+/** Registers an account on the coordinator's own machine: plays both sides, and so knows the password while it does. */
+export function registerLocally(
+  { password, serverSetup, account, stretching = defaultStretching }: {
+    readonly password: string;
+    readonly serverSetup: string;
+    readonly account: string;
+    readonly stretching?: Stretching;
+  },
+): string {
+  const started = client.startRegistration({ password });
+  const response = server.createRegistrationResponse({
+    serverSetup,
+    userIdentifier: foldAccount(account),
+    registrationRequest: started.registrationRequest,
+  });
+  return client.finishRegistration({
+    password,
+    registrationResponse: response.registrationResponse,
+    clientRegistrationState: started.clientRegistrationState,
+    keyStretching: stretchingConfig(stretching),
+  }).registrationRecord;
+}
+
+/** Hashes a handshake's cleartext datagrams: START, REPLY, and KE3. */
+export function transcriptHash(start: Uint8Array, reply: Uint8Array, ke3: Uint8Array): Bytes {
+  return new Uint8Array(createHash("sha256").update(start).update(reply).update(ke3).digest());
+}
+
+/** Derives the session's keys (HKDF-SHA256, RFC 5869): salt is the transcript's hash, one info text a direction. */
+export function deriveSessionKeys(sessionKey: Uint8Array, transcript: Uint8Array): SessionKeys {
+  const derive = (info: string) => new Uint8Array(hkdfSync("sha256", sessionKey, transcript, info, 32));
+  return { toCoordinator: derive("shoal v1 to coordinator"), toPeer: derive("shoal v1 to peer") };
+}
