@@ -1,0 +1,385 @@
+/**
+ * member: the peer's role in the control plane: log in, keep alive, ask, come back. Laws: 1) a function of its inputs, their times
+ * and the randomness and password proof given at its making;  2) after the first login it comes back by itself, with growing and
+ * jittered pauses, and never asks for the password again;  3) a request outlives a lost session: it goes out again in the next
+ * one, until its own deadline;  4) at most one of a login attempt and a session is there; with neither it waits or has stopped.
+ * Spec: PROTOCOL.md "Login", "Requests", "Presence and shares"; the state table there is this file's, and login_attempt.ts's from
+ * hello to enrol.  (pure)
+ */
+
+import { type Bytes, bytesEqual, copyBytes } from "../core/bytes.ts";
+import {
+  errorCodeFromWire,
+  NetworkError,
+  ProtocolError,
+  RemoteError,
+  type ShoalError,
+  TimeoutError,
+} from "../core/errors.ts";
+import { limits } from "../core/limits.ts";
+import { Requests } from "../session/requests.ts";
+import { emptyShareDigest } from "../session/share_digest.ts";
+import { decodeEnvelope, type Envelope } from "../wire/envelope.ts";
+import { type Addressed, decodeMessage, encodeMessage, type MessageOf, requestAnswers } from "../wire/message.ts";
+import {
+  type Credentials,
+  deniedError,
+  firstTransaction,
+  jittered,
+  LoginAttempt,
+  type LoginOutcome,
+  type LoginState,
+  type Presence,
+  type Session,
+} from "./login_attempt.ts";
+import type { Alive, MemberEffect, MemberInput, MemberOptions } from "./types.ts";
+
+/** Handles of our own among the requests; callers' are positive. Keep-alives count down from theirs, one a session. */
+const leaveHandle = -1;
+const firstKeepAliveHandle = -2;
+
+/** First and longest pause between attempts to log in again, in milliseconds. */
+const retryFirstMs = 500;
+const retryMaxMs = 15_000;
+
+/** Failed proofs in a row that end the logins of a peer that was online before. */
+const failedProofsMax = 5;
+
+type State =
+  /** Not asked to log in, denied, or logged out. */
+  | "stopped"
+  /** An attempt is under way. */
+  | LoginState
+  | "online"
+  /** The last attempt failed; the next begins at `#retryAtMs`. */
+  | "waiting";
+
+export class Member {
+  readonly #options: MemberOptions;
+  readonly #requests: Requests;
+  #effects: MemberEffect[] = [];
+  #credentials: Credentials | undefined;
+  #attempt: LoginAttempt | undefined;
+  #session: Session | undefined;
+  #retryAtMs = Infinity;
+  #failures = 0;
+  #failedProofs = 0;
+  /** Whether this account and password have been right before. */
+  #wasOnline = false;
+  /** Whether an attempt that ended made the account key and never heard that it was taken. */
+  #accountKeyIsNew = false;
+  /** Of the session before, until AUTHENTICATED tells the next. */
+  #resetToken: Bytes | undefined;
+
+  #presence: Presence = { tcpPort: 0, shareDigest: emptyShareDigest() };
+  #keepAliveMs: number = limits.keepAliveMs;
+  #statusAtMs = Infinity;
+  #statusPending = false;
+  /** Of this session's keep-alives; what is left of an earlier session's says nothing about this one. */
+  #keepAliveHandle = firstKeepAliveHandle;
+  #renewAtMs = Infinity;
+
+  constructor(options: MemberOptions) {
+    this.#options = options;
+    this.#requests = new Requests(options.random, firstTransaction);
+  }
+
+  get state(): State {
+    if (this.#attempt !== undefined) return this.#attempt.state;
+    if (this.#session !== undefined) return "online";
+    return this.#retryAtMs < Infinity ? "waiting" : "stopped";
+  }
+
+  /** Smoothed round trip to the coordinator in milliseconds; 0 before the first. */
+  get roundTripMs(): number {
+    return this.#requests.roundTripMs;
+  }
+
+  /** When `tick` is wanted; Infinity for never. */
+  get wakeAtMs(): number {
+    const online = this.#session !== undefined;
+    return Math.min(
+      this.#attempt?.wakeAtMs ?? Infinity,
+      this.#retryAtMs,
+      online ? this.#renewAtMs : Infinity,
+      // While one is out, its answer or its deadline brings the next.
+      online && !this.#statusPending ? this.#statusAtMs : Infinity,
+      this.#requests.wakeAtMs(online),
+    );
+  }
+
+  /** Takes one input; returns what is to be done, in order. */
+  handle(input: MemberInput, nowMs: number): readonly MemberEffect[] {
+    this.#effects = [];
+    switch (input.kind) {
+      case "login":
+        this.#credentials = { account: input.account, password: input.password };
+        this.#failures = 0;
+        this.#failedProofs = 0;
+        this.#wasOnline = false;
+        this.#beginAttempt(nowMs);
+        break;
+      case "datagram":
+        this.#handleDatagram(input.bytes, nowMs);
+        break;
+      case "request":
+        if (this.state === "stopped") {
+          this.#fail(input.handle, new NetworkError("Cannot ask the coordinator: this peer is not logged in"));
+        } else {
+          this.#requests.add(input.handle, input.request, nowMs, input.timeoutMs);
+        }
+        break;
+      case "presence":
+        if (input.tcpPort !== this.#presence.tcpPort || !bytesEqual(input.shareDigest, this.#presence.shareDigest)) {
+          this.#presence = { tcpPort: input.tcpPort, shareDigest: copyBytes(input.shareDigest) };
+          this.#statusAtMs = Math.min(this.#statusAtMs, nowMs);
+        }
+        break;
+      case "leave":
+        if (this.#session !== undefined) this.#requests.add(leaveHandle, { kind: "leave" }, nowMs, 1_000);
+        else this.#leave();
+        break;
+      case "tick":
+        break;
+    }
+    this.#advance(nowMs);
+    return this.#effects;
+  }
+
+  /** Does whatever is due: repeats, time-outs, keep-alives. */
+  #advance(nowMs: number): void {
+    for (const { handle, sends } of this.#requests.expire(nowMs)) this.#expired(handle, sends, nowMs);
+    if (nowMs >= this.#retryAtMs) this.#beginAttempt(nowMs);
+    this.#conclude(this.#attempt?.expired(nowMs), nowMs);
+    if (this.#session !== undefined) {
+      if (nowMs >= this.#renewAtMs) this.#beginAttempt(nowMs);
+      else if (nowMs >= this.#statusAtMs && !this.#statusPending) this.#queueStatus(nowMs);
+    }
+    if (this.#session !== undefined) {
+      for (const payload of this.#requests.due(nowMs)) this.#send(this.#session.channel.seal(payload));
+    }
+    const step = this.#attempt?.due(nowMs);
+    if (step !== undefined) this.#send(step);
+  }
+
+  #queueStatus(nowMs: number): void {
+    this.#statusPending = true;
+    this.#requests.add(
+      this.#keepAliveHandle,
+      { kind: "status", ...this.#presence },
+      nowMs,
+      limits.requestMs,
+    );
+    this.#statusAtMs = nowMs + Math.ceil(this.#keepAliveMs * (0.7 + 0.3 * this.#options.random(1)[0]! / 256));
+  }
+
+  #expired(handle: number, sends: number, nowMs: number): void {
+    if (handle <= firstKeepAliveHandle) {
+      if (handle !== this.#keepAliveHandle || this.#session === undefined) return;
+      this.#lost(
+        new TimeoutError("Lost the coordinator: no answer to keep-alives", limits.requestMs, sends),
+        nowMs,
+      );
+    } else if (handle === leaveHandle) {
+      if (this.state !== "stopped") this.#leave(); // Asked twice, told once.
+    } else {
+      const hint = "It may be down; this peer goes on trying to log in again";
+      this.#fail(
+        handle,
+        this.#session !== undefined
+          ? new TimeoutError("Cannot ask the coordinator: no answer in time", limits.requestMs, sends, { hint })
+          : new NetworkError("Cannot ask the coordinator: it is out of reach", { hint }),
+      );
+    }
+  }
+
+  // ---- logging in ----
+
+  /** Starts a login from HELLO; requests wait for the session that comes of it. */
+  #beginAttempt(nowMs: number): void {
+    this.#drop();
+    const credentials = this.#credentials!;
+    const accountKeyIsNew = this.#accountKeyIsNew;
+    const basis = { credentials, presence: () => this.#presence, accountKeyIsNew };
+    this.#attempt = new LoginAttempt(this.#options, basis, nowMs);
+  }
+
+  #conclude(outcome: LoginOutcome | undefined, nowMs: number): void {
+    switch (outcome?.kind) {
+      case "online":
+        return this.#nowOnline(outcome, nowMs);
+      case "lost":
+        return this.#lost(outcome.error, nowMs, outcome.waitMs);
+      case "unproven":
+        // At a first login the password is wrong; once it was right, a forged reply is as likely, so it takes several in a row
+        // to be believed.
+        this.#failedProofs++;
+        if (this.#wasOnline && this.#failedProofs < failedProofsMax) this.#lost(outcome.error, nowMs);
+        else this.#deny(outcome.error);
+        return;
+      case "denied":
+        return this.#deny(outcome.error);
+      case "again":
+        return this.#beginAttempt(nowMs);
+    }
+  }
+
+  #nowOnline({ session, identity, alive }: LoginOutcome & { kind: "online" }, nowMs: number): void {
+    this.#attempt = undefined;
+    this.#session = session;
+    this.#failures = 0;
+    this.#failedProofs = 0;
+    this.#wasOnline = true;
+    this.#accountKeyIsNew = false;
+    this.#statusPending = false;
+    this.#keepAliveHandle--;
+    this.#requests.restart(firstTransaction);
+    this.#keepAliveMs = alive.keepAliveMs;
+    this.#statusAtMs = nowMs;
+    this.#renewAtMs = nowMs + 0.9 * limits.sessionMs;
+    this.#effects.push({ kind: "online", identity, alive: aliveOf(alive) });
+  }
+
+  // ---- what comes in ----
+
+  #handleDatagram(datagram: Uint8Array, nowMs: number): void {
+    const decoded = decodeEnvelope(datagram);
+    if (!decoded.ok) return;
+    const envelope = decoded.value;
+    if (envelope.kind === "sealed") this.#handleSealed(envelope, nowMs);
+    else if (envelope.kind === "reset") this.#handleReset(envelope, nowMs);
+    else this.#conclude(this.#attempt?.handleCleartext(envelope, datagram, nowMs), nowMs);
+  }
+
+  #handleReset(envelope: Envelope & { kind: "reset" }, nowMs: number): void {
+    const { channel, resetToken = this.#resetToken } = this.#session ?? this.#attempt ?? {};
+    if (resetToken === undefined || envelope.sessionId !== channel?.sessionId) return;
+    if (!bytesEqual(envelope.token, resetToken)) return;
+    this.#effects.push({
+      kind: "offline",
+      error: new NetworkError("The coordinator no longer knows this session: it was restarted"),
+      retryInMs: 0,
+    });
+    this.#beginAttempt(nowMs);
+  }
+
+  #handleSealed(envelope: Envelope & { kind: "sealed" }, nowMs: number): void {
+    const channel = (this.#session ?? this.#attempt)?.channel;
+    if (channel === undefined || envelope.sessionId !== channel.sessionId) return;
+    const opened = channel.open(envelope);
+    if (opened === undefined) return;
+    const decoded = decodeMessage(opened.payload);
+    if (!decoded.ok) return;
+    const { transaction, message } = decoded.value;
+    switch (message.kind) {
+      case "pathChallenge":
+        this.#send(channel.seal(encodeMessage(transaction, { kind: "pathResponse", token: message.token })));
+        return;
+      case "revoke":
+        this.#send(channel.seal(encodeMessage(transaction, { kind: "done" })));
+        this.#effects.push({ kind: "revoked", contents: message.contents, devices: message.devices });
+        this.#statusAtMs = Math.min(this.#statusAtMs, nowMs);
+        return;
+      case "close":
+        this.#closed(message, nowMs);
+        return;
+    }
+    if (this.#attempt !== undefined) this.#conclude(this.#attempt.handleAnswer(decoded.value, nowMs), nowMs);
+    else this.#answered(decoded.value, nowMs);
+  }
+
+  #closed(message: MessageOf<"close">, nowMs: number): void {
+    const code = errorCodeFromWire(message.code);
+    if (code === "sessionEnded") {
+      this.#deny(
+        new RemoteError(code, "Logged out: this device logged in again elsewhere", {
+          hint: "Run one peer for each home folder",
+        }),
+      );
+    } else if (code === "disabled" || code === "denied") {
+      this.#deny(deniedError(code, this.#credentials!.account));
+    } else {
+      this.#lost(new RemoteError(code, "The coordinator closed the session"), nowMs);
+    }
+  }
+
+  #answered({ transaction, message }: Addressed, nowMs: number): void {
+    const settled = this.#requests.settle(transaction, nowMs);
+    if (settled === undefined) return;
+    const { handle, message: request } = settled;
+    if (handle <= firstKeepAliveHandle) {
+      if (handle === this.#keepAliveHandle) this.#statusPending = false;
+      if (message.kind !== "alive") return;
+      this.#keepAliveMs = message.keepAliveMs;
+      this.#effects.push({ kind: "alive", alive: aliveOf(message) });
+    } else if (handle === leaveHandle) {
+      this.#leave();
+    } else if (message.kind === "error") {
+      const code = errorCodeFromWire(message.code);
+      const { retryAfterMs } = message;
+      this.#fail(
+        handle,
+        new RemoteError(code, `The coordinator refused ${request.kind}: ${message.text}`, { retryAfterMs }),
+      );
+    } else if (message.kind === requestAnswers[request.kind as keyof typeof requestAnswers]) {
+      this.#effects.push({ kind: "answered", handle, answer: message });
+    } else {
+      this.#fail(handle, new ProtocolError(`The coordinator answered ${request.kind} with ${message.kind}`));
+    }
+  }
+
+  // ---- endings ----
+
+  /** The coordinator is out of reach: try again later, on and on. */
+  #lost(error: ShoalError, nowMs: number, waitMs = 0): void {
+    const pauseMs = Math.max(
+      waitMs,
+      jittered(Math.min(retryMaxMs, retryFirstMs * 2 ** this.#failures), this.#options.random),
+    );
+    this.#failures++;
+    this.#drop();
+    this.#statusPending = false;
+    this.#retryAtMs = nowMs + Math.ceil(pauseMs);
+    this.#effects.push({ kind: "offline", error, retryInMs: Math.ceil(pauseMs) });
+  }
+
+  #deny(error: ShoalError): void {
+    this.#stop(error);
+    this.#effects.push({ kind: "denied", error });
+  }
+
+  #leave(): void {
+    this.#stop(new NetworkError("Cannot ask the coordinator: this peer is logging out"));
+    this.#effects.push({ kind: "left" });
+  }
+
+  /** Forgets the session and the password; whoever still waits is told. */
+  #stop(error: ShoalError): void {
+    this.#drop();
+    this.#credentials = undefined;
+    for (const { handle } of this.#requests.expire(Infinity)) if (handle > 0) this.#fail(handle, error);
+  }
+
+  /** Ends the attempt, the session or the pause; keeps what outlives them. */
+  #drop(): void {
+    this.#accountKeyIsNew = this.#attempt?.accountKeyIsNew ?? this.#accountKeyIsNew;
+    this.#resetToken = (this.#session ?? this.#attempt)?.resetToken ?? this.#resetToken;
+    this.#attempt = undefined;
+    this.#session = undefined;
+    this.#retryAtMs = Infinity;
+  }
+
+  #fail(handle: number, error: ShoalError): void {
+    this.#effects.push({ kind: "failed", handle, error });
+  }
+
+  #send(bytes: Bytes): void {
+    this.#effects.push({ kind: "send", bytes });
+  }
+}
+
+/** What AUTHENTICATED and ALIVE tell alike. */
+function aliveOf(message: Alive): Alive {
+  const { keepAliveMs, timeMs, ticketKeys, sharesMatch, observed, reachable } = message;
+  return { keepAliveMs, timeMs, ticketKeys, sharesMatch, observed, reachable };
+}

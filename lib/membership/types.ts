@@ -1,0 +1,72 @@
+/** types: what goes into a peer's role in the control plane and what comes out.  (pure: types alone) */
+
+import type { Bytes } from "../core/bytes.ts";
+import type { ShoalError } from "../core/errors.ts";
+import type { Content, DeviceId } from "../core/ids.ts";
+import type { SigningKey } from "../session/device_key.ts";
+import type { FinishedLogin } from "../session/opaque.ts";
+import type { Random } from "../session/random.ts";
+import type { Message, MessageOf, Request } from "../wire/message.ts";
+
+/** The password proof, passed in: it draws randomness of its own and takes a tenth of a second. */
+export interface PasswordProof {
+  start(password: string): { readonly ke1: Bytes; readonly state: string };
+  finish(password: string, state: string, ke2: Uint8Array): FinishedLogin | undefined;
+}
+
+export interface MemberOptions {
+  readonly device: SigningKey;
+  /** The device's self-signed TLS certificate, DER. */
+  readonly certificate: Bytes;
+  /** The wished label; the coordinator may give another. */
+  readonly label: string;
+  readonly random: Random;
+  readonly proof: PasswordProof;
+}
+
+export type MemberInput =
+  /** Log in, and stay logged in from then on. */
+  | { readonly kind: "login"; readonly account: string; readonly password: string }
+  | { readonly kind: "datagram"; readonly bytes: Uint8Array }
+  /** Time has passed `wakeAtMs`. */
+  | { readonly kind: "tick" }
+  | { readonly kind: "request"; readonly handle: number; readonly request: Request; readonly timeoutMs: number }
+  /** What the next STATUS tells; a change is told at once. */
+  | { readonly kind: "presence"; readonly tcpPort: number; readonly shareDigest: Bytes }
+  /** Log out and stop. */
+  | { readonly kind: "leave" };
+
+/** What a login established. */
+export interface Identity {
+  /** The account's name as the coordinator spells it. */
+  readonly account: string;
+  /** The label this device was given. */
+  readonly label: string;
+  readonly deviceId: DeviceId;
+  /** The coordinator's long-term key: who it is, whatever its address. */
+  readonly coordinatorKey: Bytes;
+  /** The account's public key, and its signature of this device: shown to holders. */
+  readonly accountKey: Bytes;
+  readonly deviceSignature: Bytes;
+  /** Whether this login made the account key. */
+  readonly accountKeyIsNew: boolean;
+}
+
+/** What the last keep-alive's answer told. */
+export type Alive = Omit<MessageOf<"alive">, "kind">;
+
+export type MemberEffect =
+  | { readonly kind: "send"; readonly bytes: Bytes }
+  /** Answers a `request` input; exactly one for each handle. */
+  | { readonly kind: "answered"; readonly handle: number; readonly answer: Message }
+  | { readonly kind: "failed"; readonly handle: number; readonly error: ShoalError }
+  | { readonly kind: "online"; readonly identity: Identity; readonly alive: Alive }
+  | { readonly kind: "alive"; readonly alive: Alive }
+  /** The coordinator does not answer; the role goes on trying, next in `retryInMs`. */
+  | { readonly kind: "offline"; readonly error: ShoalError; readonly retryInMs: number }
+  /** The coordinator refused; the role has stopped until the next `login` input. */
+  | { readonly kind: "denied"; readonly error: ShoalError }
+  /** End uploads of these contents and to these devices; the share list may have changed. */
+  | { readonly kind: "revoked"; readonly contents: readonly Content[]; readonly devices: readonly DeviceId[] }
+  /** The logout was answered or given up. */
+  | { readonly kind: "left" };
