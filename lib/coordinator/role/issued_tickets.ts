@@ -1,0 +1,47 @@
+/**
+ * issued_tickets: which holders were named in tickets to which devices, so that REVOKE reaches them. Laws: 1) a pair is forgotten
+ * when its last ticket has expired;  2) at most limits.ticketsRememberedMax pairs: above it the oldest is forgotten, whose
+ * tickets then end by expiry alone.  (pure)
+ */
+
+import type { DeviceId } from "../../core/ids.ts";
+import { limits } from "../../core/limits.ts";
+import type { Session } from "./session.ts";
+
+interface Issued {
+  readonly foldedAccount: string;
+  readonly deviceId: DeviceId;
+  /** The holder's row number. */
+  readonly holder: number;
+  readonly expiresAtMs: number;
+}
+
+export class IssuedTickets {
+  /** In the order of expiry: a pair that gets another ticket moves to the end. */
+  readonly #issued = new Map<string, Issued>();
+
+  /** Notes a ticket that lets a session's device fetch from a holder. */
+  note({ device, deviceId, foldedAccount }: Session, holder: number, expiresAtMs: number, nowMs: number): void {
+    const key = `${device}:${holder}`;
+    this.#issued.delete(key);
+    this.#issued.set(key, { foldedAccount, deviceId, holder, expiresAtMs });
+    for (const [oldest, issued] of this.#issued) {
+      if (issued.expiresAtMs > nowMs && this.#issued.size <= limits.ticketsRememberedMax) break;
+      this.#issued.delete(oldest);
+    }
+  }
+
+  /** Takes out an account's pairs: the devices by holder. */
+  takeAccount(foldedAccount: string, nowMs: number): ReadonlyMap<number, readonly DeviceId[]> {
+    const byHolder = new Map<number, DeviceId[]>();
+    for (const [key, issued] of this.#issued) {
+      if (issued.foldedAccount !== foldedAccount) continue;
+      this.#issued.delete(key);
+      if (issued.expiresAtMs <= nowMs) continue;
+      const devices = byHolder.get(issued.holder);
+      if (devices === undefined) byHolder.set(issued.holder, [issued.deviceId]);
+      else devices.push(issued.deviceId);
+    }
+    return byHolder;
+  }
+}

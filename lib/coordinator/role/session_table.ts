@@ -1,0 +1,73 @@
+/**
+ * session_table: the sessions by id, by device and by account. Laws: 1) a device has one session;  2) when a limit is
+ * reached, the session that has been away longest goes; one that is online never.  (pure)
+ */
+
+import type { ErrorCode } from "../../core/errors.ts";
+import type { DeviceId } from "../../core/ids.ts";
+import { limits } from "../../core/limits.ts";
+import type { Session } from "./session.ts";
+
+export class SessionTable {
+  readonly #byId = new Map<bigint, Session>();
+  readonly #byDevice = new Map<number, Session>();
+  readonly #byAccount = new Map<string, Set<Session>>();
+  /** In the order in which they went away. */
+  readonly #away = new Set<Session>();
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  find(id: bigint): Session | undefined {
+    return this.#byId.get(id);
+  }
+
+  findDevice(device: number): Session | undefined {
+    return this.#byDevice.get(device);
+  }
+
+  all(): Iterable<Session> {
+    return this.#byId.values();
+  }
+
+  /** The sessions of an account, by its folded name. */
+  ofAccount(foldedAccount: string): Iterable<Session> {
+    return this.#byAccount.get(foldedAccount) ?? [];
+  }
+
+  /** The session that has to go so that this device can have one; undefined if none has to; the code of the limit if none can. */
+  roomFor(foldedAccount: string, deviceId: DeviceId): Session | ErrorCode | undefined {
+    const own = this.#byAccount.get(foldedAccount) ?? new Set<Session>();
+    for (const session of own) if (session.deviceId === deviceId) return session;
+    if (own.size >= limits.sessionsPerAccountMax) {
+      for (const session of this.#away) if (own.has(session)) return session;
+      return "limit";
+    }
+    if (this.size < limits.sessionsMax) return undefined;
+    for (const session of this.#away) return session;
+    return "busy";
+  }
+
+  add(session: Session): void {
+    this.#byId.set(session.id, session);
+    this.#byDevice.set(session.device, session);
+    const own = this.#byAccount.get(session.foldedAccount);
+    if (own === undefined) this.#byAccount.set(session.foldedAccount, new Set([session]));
+    else own.add(session);
+  }
+
+  noteAway(session: Session, away: boolean): void {
+    if (away) this.#away.add(session);
+    else this.#away.delete(session);
+  }
+
+  remove(session: Session): void {
+    this.#byId.delete(session.id);
+    this.#away.delete(session);
+    if (this.#byDevice.get(session.device) === session) this.#byDevice.delete(session.device);
+    const own = this.#byAccount.get(session.foldedAccount);
+    own?.delete(session);
+    if (own?.size === 0) this.#byAccount.delete(session.foldedAccount);
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * sqlite_schema: the tables, and how older ones become the present ones. Laws: 1) a migration, once released, never changes;
+ * 2) a database of a newer schema or of another program is refused untouched;  3) rows that a cursor or a ticket may
+ * name (AUTOINCREMENT) are never given twice.
+ */
+
+import type { DatabaseSync } from "node:sqlite";
+import { StoreError } from "../../core/errors.ts";
+
+/** Marks the file as ours: "SHOA". */
+const applicationId = 0x5348_4f41;
+
+/** The n-th takes schema n to n + 1. */
+const migrations: readonly string[] = [
+  `
+  CREATE TABLE accounts (
+    account INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL UNIQUE,          -- session/opaque.ts foldAccount()
+    record TEXT NOT NULL,                   -- OPAQUE registration record
+    disabled INTEGER NOT NULL DEFAULT 0,
+    public_key BLOB,                        -- the account key, and its private half as the peer sealed it
+    sealed_key BLOB,
+    shares INTEGER NOT NULL DEFAULT 0,      -- rows of shares that its devices have
+    created_at INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE devices (
+    device INTEGER PRIMARY KEY AUTOINCREMENT,
+    account INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    device_id BLOB NOT NULL,
+    label TEXT NOT NULL,
+    certificate BLOB NOT NULL,
+    signature BLOB,                         -- by the account key; NULL: not enrolled
+    share_digest BLOB NOT NULL,             -- of the shares that are not withdrawn
+    changed_at INTEGER NOT NULL,            -- when it last came or went
+    UNIQUE (account, device_id),
+    UNIQUE (account, label)
+  ) STRICT;
+
+  CREATE TABLE contents (
+    content INTEGER PRIMARY KEY,
+    id BLOB NOT NULL,
+    bytes INTEGER NOT NULL,
+    UNIQUE (id, bytes)
+  ) STRICT;
+
+  -- One row a (name, content): what lists and searches show. Its number is their cursor.
+  CREATE TABLE files (
+    file INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    content INTEGER NOT NULL REFERENCES contents,
+    UNIQUE (name, content)
+  ) STRICT;
+  CREATE INDEX files_by_content ON files (content);
+
+  CREATE TABLE shares (
+    share INTEGER PRIMARY KEY AUTOINCREMENT,
+    device INTEGER NOT NULL REFERENCES devices ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    file INTEGER NOT NULL REFERENCES files,
+    content INTEGER NOT NULL REFERENCES contents,
+    withdrawn INTEGER NOT NULL DEFAULT 0,   -- removed from elsewhere; the device has not said so itself yet
+    UNIQUE (device, name)
+  ) STRICT;
+  CREATE INDEX shares_by_device ON shares (device, file);
+  CREATE INDEX shares_by_file ON shares (file, device, withdrawn);
+  CREATE INDEX shares_by_content ON shares (content, device, withdrawn);
+  CREATE INDEX shares_withdrawn ON shares (device) WHERE withdrawn = 1;
+
+  -- Folded names (pattern.ts foldName()) by their file's number. Only positions are kept, not the text.
+  CREATE VIRTUAL TABLE names USING fts5 (
+    name, tokenize = 'trigram case_sensitive 1', content = '', contentless_delete = 1
+  );
+  `,
+];
+
+/** The schema that this code writes. */
+export const schemaVersion = migrations.length;
+
+/**
+ * Brings a database to the present schema, in one transaction.
+ * @throws {StoreError} If it is newer than this code, or another program's.
+ */
+export function migrate(db: DatabaseSync, path: string): void {
+  const pragma = (name: string) => Number(db.prepare(`PRAGMA ${name}`).get()![name]);
+  const version = pragma("user_version");
+  const tables = Number(db.prepare("SELECT count(*) AS count FROM sqlite_schema").get()!.count);
+  if (tables > 0 && pragma("application_id") !== applicationId) {
+    throw new StoreError("io", "open", path, "it is another program's database", {
+      hint: "Choose another folder with --data",
+    });
+  }
+  if (version > schemaVersion) {
+    throw new StoreError("io", "open", path, `it has schema ${version}, and this coordinator knows ${schemaVersion}`, {
+      hint: "Run the newer coordinator that wrote it",
+    });
+  }
+  if (version === schemaVersion) return;
+  db.exec("BEGIN IMMEDIATE");
+  try {
+    for (const migration of migrations.slice(version)) db.exec(migration);
+    db.exec(`PRAGMA application_id = ${applicationId}`);
+    db.exec(`PRAGMA user_version = ${schemaVersion}`);
+    db.exec("COMMIT");
+  } catch (error) {
+    db.exec("ROLLBACK");
+    throw error;
+  }
+}

@@ -1,0 +1,131 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { type ErrorCode, NetworkError, ShoalError, StoreError } from "../../lib/core/errors.ts";
+import { type AdminTarget, openAdmin, openRunningAdmin, serveAdmin } from "../../lib/coordinator/admin.ts";
+import { DataFolder, dataPaths } from "../../lib/coordinator/data_folder.ts";
+import { openSqliteStore } from "../../lib/coordinator/store/sqlite_store.ts";
+import { connectLocal, listenLocal } from "../../lib/net/local.ts";
+import { temporaryFolder } from "./temporary_folder.ts";
+
+const clock = () => 5;
+const status = {
+  ...{ address: "127.0.0.1", port: 5000, uptimeMs: 1, sessions: 0, pendingLogins: 0, datagramsIn: 0 },
+  ...{ datagramsRefused: 0, logins: 0, accounts: 0, devices: 0, online: 0, files: 0, shares: 0 },
+};
+
+/** A coordinator as far as administration sees it, in a folder of its own. */
+function setUp() {
+  const temporary = temporaryFolder();
+  const folder = DataFolder.open(temporary.path);
+  const store = openSqliteStore(folder.paths.database);
+  const listener = listenLocal(folder.paths.socket);
+  const ended: [string, ErrorCode][] = [];
+  const target: AdminTarget = {
+    store,
+    clock,
+    endSessions: (account, code) => ended.push([account, code]),
+    status: () => Promise.resolve(status),
+  };
+  const serving = serveAdmin(listener, target);
+  return {
+    paths: folder.paths,
+    ended,
+    store,
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await serving;
+      await store.close();
+      folder[Symbol.dispose]();
+      temporary[Symbol.dispose]();
+    },
+  };
+}
+
+Deno.test("a command goes through the running coordinator and ends the sessions it has to", async () => {
+  await using running = setUp();
+  await using admin = await openAdmin(running.paths, clock);
+  assertEquals(await admin.ask({ kind: "addAccount", account: "Ada", record: "one" }), "Ada");
+  assertEquals(running.ended, []);
+  assertEquals(await admin.ask({ kind: "replaceRecord", account: "ADA", record: "two" }), "Ada");
+  assertEquals(await admin.ask({ kind: "setDisabled", account: "ada", disabled: true }), "Ada");
+  assertEquals((await admin.ask({ kind: "listAccounts" })).map(({ name, disabled }) => [name, disabled]), [[
+    "Ada",
+    true,
+  ]]);
+  assertEquals(await admin.ask({ kind: "setDisabled", account: "ada", disabled: false }), "Ada");
+  assertEquals(await admin.ask({ kind: "removeAccount", account: "ada" }), "Ada");
+  assertEquals(running.ended, [["Ada", "denied"], ["Ada", "disabled"], ["Ada", "denied"]]);
+  assertEquals(await admin.ask({ kind: "listAccounts" }), []);
+  assertEquals(await admin.ask({ kind: "status" }), status);
+});
+
+Deno.test("a removed account is disabled before its sessions end, so that none begins meanwhile", async () => {
+  await using running = setUp();
+  await using admin = await openAdmin(running.paths, clock);
+  await admin.ask({ kind: "addAccount", account: "ada", record: "one" });
+  let disabled: unknown;
+  running.ended.push = (...items) => {
+    disabled = running.store.findAccount("ada");
+    return items.length;
+  };
+  await admin.ask({ kind: "removeAccount", account: "ada" });
+  assertEquals((await disabled as { disabled: boolean }).disabled, true);
+});
+
+Deno.test("refusals come back as the errors they are", async () => {
+  await using running = setUp();
+  await using admin = await openAdmin(running.paths, clock);
+  await admin.ask({ kind: "addAccount", account: "ada", record: "one" });
+  const exists = await assertRejects(
+    () => admin.ask({ kind: "addAccount", account: "ADA", record: "two" }),
+    ShoalError,
+    "Cannot add ADA",
+  );
+  assertEquals(exists.code, "exists");
+  assertStringIncludes(exists.hint!, "passwd");
+  for (const kind of ["replaceRecord", "removeAccount", "setDisabled"] as const) {
+    const error = await assertRejects(
+      () => admin.ask({ kind, account: "bob", record: "x", disabled: true } as never),
+      ShoalError,
+      "there is no such account",
+    );
+    assertEquals(error.code, "notFound");
+  }
+  const refused = await assertRejects(
+    () => admin.ask({ kind: "addAccount", account: "a b", record: "x" }),
+    ShoalError,
+    "account name",
+  );
+  assertEquals(refused.code, "usage");
+});
+
+Deno.test("junk on the socket is answered and harms nobody", async () => {
+  await using running = setUp();
+  const connection = await connectLocal(running.paths.socket);
+  for (const junk of ["", "{", "null", '{"kind":"dropTables"}', '{"kind":"addAccount"}']) {
+    await connection.writeLine(junk);
+    assertStringIncludes((await connection.readLine())!, '"error"');
+  }
+  connection.close();
+  await using admin = await openAdmin(running.paths, clock);
+  assertEquals(await admin.ask({ kind: "listAccounts" }), []);
+});
+
+Deno.test("a command works on the store where no coordinator runs", async () => {
+  using folder = temporaryFolder();
+  const paths = dataPaths(folder.path);
+  {
+    await using admin = await openAdmin(paths, clock);
+    await admin.ask({ kind: "addAccount", account: "ada", record: "one" });
+    const error = await assertRejects(() => admin.ask({ kind: "status" }), NetworkError, "none runs");
+    assertEquals(error.exitCode, 5);
+  }
+  await using again = await openAdmin(paths, clock);
+  assertEquals((await again.ask({ kind: "listAccounts" })).map((one) => one.name), ["ada"]);
+});
+
+Deno.test("openAdmin() refuses a folder whose owner does not answer, openRunningAdmin() one without owner", async () => {
+  using folder = temporaryFolder();
+  await assertRejects(() => openRunningAdmin(dataPaths(folder.path)), NetworkError, "none runs");
+  using _ = DataFolder.open(folder.path);
+  await assertRejects(() => openAdmin(dataPaths(folder.path), clock), StoreError, "another coordinator");
+});

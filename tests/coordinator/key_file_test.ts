@@ -1,0 +1,69 @@
+import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { formatHex } from "../../lib/core/bytes.ts";
+import { StoreError } from "../../lib/core/errors.ts";
+import { openKeyFile } from "../../lib/coordinator/key_file.ts";
+import { temporaryFolder } from "./temporary_folder.ts";
+
+const random = (size: number) => crypto.getRandomValues(new Uint8Array(size));
+
+Deno.test("openKeyFile() makes keys once and reads the same ones ever after", async () => {
+  using folder = temporaryFolder();
+  const path = `${folder.path}/keys.json`;
+  const made = await openKeyFile(path, { create: true, random });
+  assertEquals(Deno.statSync(path).mode! & 0o777, 0o600);
+  assertEquals(await openKeyFile(path, { create: true, random }), made);
+  assertEquals(await openKeyFile(path, { create: false, random }), made);
+});
+
+Deno.test("openKeyFile() derives a key of its own for each purpose", async () => {
+  using folder = temporaryFolder();
+  const { keys } = await openKeyFile(`${folder.path}/a`, { create: true, random });
+  const other = await openKeyFile(`${folder.path}/b`, { create: true, random });
+  const all = [...Object.values(keys), ...Object.values(other.keys)].map(formatHex);
+  assertEquals(new Set(all).size, 8);
+  for (const key of Object.values(keys)) assertEquals(key.length, 32);
+  assertNotEquals(other.serverSetup, (await openKeyFile(`${folder.path}/a`, { create: true, random })).serverSetup);
+});
+
+Deno.test("openKeyFile() makes no new keys where accounts need the old ones", async () => {
+  using folder = temporaryFolder();
+  const error = await assertRejects(
+    () => openKeyFile(`${folder.path}/keys.json`, { create: false, random }),
+    StoreError,
+    "it is missing",
+  );
+  assertEquals(error.code, "notFound");
+  assertEquals([...Deno.readDirSync(folder.path)], []);
+});
+
+Deno.test("openKeyFile() refuses a damaged file without repeating what is in it", async () => {
+  using folder = temporaryFolder();
+  const path = `${folder.path}/keys.json`;
+  await openKeyFile(path, { create: true, random });
+  const good = JSON.parse(Deno.readTextFileSync(path));
+  const damaged: readonly string[] = [
+    "",
+    "[]",
+    "null",
+    '{"rootKey": SECRET}',
+    JSON.stringify({ ...good, schema: 2 }),
+    JSON.stringify({ ...good, rootKey: "SECRET" }),
+    JSON.stringify({ ...good, opaqueServerSetup: "SECRET" }),
+    JSON.stringify({ ...good, opaqueServerSetup: "A".repeat(good.opaqueServerSetup.length) }),
+    JSON.stringify({ ...good, opaqueServerSetup: undefined }),
+  ];
+  for (const text of damaged) {
+    Deno.writeTextFileSync(path, text);
+    const error = await assertRejects(() => openKeyFile(path, { create: true, random }), StoreError, path);
+    assertEquals(error.message.includes("SECRET"), false);
+    assertEquals(Deno.readTextFileSync(path), text, "it is left as it is");
+  }
+});
+
+Deno.test("openKeyFile() refuses keys that others can read", async () => {
+  using folder = temporaryFolder();
+  const path = `${folder.path}/keys.json`;
+  await openKeyFile(path, { create: true, random });
+  Deno.chmodSync(path, 0o644);
+  await assertRejects(() => openKeyFile(path, { create: true, random }), StoreError, "others can read it");
+});
