@@ -1,0 +1,264 @@
+/**
+ * upload: serves one content over one connection, straight from CHALLENGE to the last byte. Laws: 1) before the HELLO is proven nothing
+ * is read from the library and nothing but the CHALLENGE is sent;  2) who may fetch is said by the ticket, which this device's
+ * keys alone open, who asks by the device key's signature over this connection's nonce, and whose device it is by the account key;
+ * 3) a byte leaves only if the file still is what was shared;  4) the other side decides nothing about memory: what it may ask ahead
+ * is bounded;  5) a REFUSED never tells paths.  Spec: PROTOCOL.md "Transfer".  (I/O: over a stream that is passed in)
+ */
+
+import { type ErrorCode, errorCodes, NetworkError, ProtocolError, ShoalError, TimeoutError } from "../core/errors.ts";
+import type { Content, DeviceId } from "../core/ids.ts";
+import { limits } from "../core/limits.ts";
+import type { ByteStream } from "../core/transport.ts";
+import { verifyDevice, verifyTransfer } from "../session/proofs.ts";
+import type { Random } from "../session/random.ts";
+import { openTicket } from "../session/ticket.ts";
+import { dataHeaderBytes, encodeFrame, type Hello, writeDataHeader } from "../wire/frame.ts";
+import type { TicketKey } from "../wire/message.ts";
+import type { Ticket } from "../wire/ticket.ts";
+import { FrameStream } from "./frame_stream.ts";
+import { RequestQueue } from "./request_queue.ts";
+import type { Timers } from "./timers.ts";
+
+/** The transfer protocol's version in CHALLENGE. */
+export const transferVersion = 1;
+
+/** How long a refused side has to read why, in milliseconds. */
+const lingerMs = 1_000;
+
+/** What this peer knows of an account's key. */
+export type KeyTrust = "remembered" | "new" | "changed";
+
+/** A shared content that is open to be served. */
+export interface ServedContent extends Disposable {
+  /** Its piece layer, which MANIFEST carries. */
+  readonly layer: Uint8Array;
+  /**
+   * Reads into all of `buffer`.
+   * @throws {ContentError} With code `changed`, if the file is no longer what was shared; the buffer's bytes are then void.
+   */
+  read(offset: number, buffer: Uint8Array): void;
+}
+
+/** A proven upload while it runs: what `transfers` shows and `revoke` ends. */
+export interface RunningUpload {
+  readonly account: string;
+  readonly deviceId: DeviceId;
+  readonly content: Content;
+  /** The ticket's, in coordinator time. */
+  readonly expiresAtMs: number;
+  /** Bytes of the content sent so far; ranges asked twice count twice. */
+  readonly sentBytes: number;
+  /** Closes the connection at once. */
+  end(reason: ShoalError): void;
+}
+
+export interface UploadDeps {
+  /** SHA-256 of the certificate that this device's listener shows. */
+  readonly certificateHash: Uint8Array;
+  /** The keys under which tickets for this device are sealed. */
+  readonly ticketKeys: () => readonly TicketKey[];
+  readonly coordinatorNowMs: () => number;
+  readonly checkAccountKey: (account: string, accountKey: Uint8Array) => KeyTrust;
+  /** Opens a content if it is shared now. @throws {ContentError} With code `changed`. */
+  readonly openContent: (content: Content) => ServedContent | undefined;
+  /** Told when a file turned out not to be what was shared, so that it is announced anew. */
+  readonly onChanged: (content: Content) => void;
+  /** Takes an upload into the list of those that run; whoever disposes of the answer ends its place there. May refuse it. */
+  readonly register: (upload: RunningUpload) => Disposable | ShoalError;
+  readonly random: Random;
+  readonly timers: Timers;
+}
+
+/**
+ * Serves whoever is on `stream` until it is done, breaks a rule or is cut; closes the stream. Answers why it ended, for the log:
+ * undefined if the other side was done. Never throws for what the other side did.
+ */
+export async function serveConnection(
+  stream: ByteStream,
+  deps: UploadDeps,
+  signal: AbortSignal,
+): Promise<ShoalError | undefined> {
+  const frames = new FrameStream(stream, { timers: deps.timers, idleMs: limits.uploadIdleMs });
+  const stop = () => frames.fail(new ShoalError("interrupted", "Cannot go on with an upload: it was stopped here"));
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+  let reading: Promise<void> | undefined;
+  try {
+    const ticket = await meet(frames, deps);
+    const upload = new Upload(ticket, frames);
+    using _place = register(upload, deps);
+    using source = openSource(upload.content, deps);
+    const requests = new RequestQueue(upload.content.bytes);
+    reading = readRequests(frames, requests);
+    await sendManifest(frames, source.layer);
+    const read = (offset: number, buffer: Uint8Array) =>
+      guardSource(upload.content, deps, () => source.read(offset, buffer));
+    await sendRanges(frames, upload, read, requests);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof ShoalError)) throw error;
+    if (isDecision(error)) await refuse(frames, error, deps.timers, reading);
+    return error;
+  } finally {
+    signal.removeEventListener("abort", stop);
+    frames.close();
+    await reading;
+  }
+}
+
+/** Tells what was decided here, and is said in a REFUSED, from what befell the connection. */
+function isDecision(error: ShoalError): boolean {
+  return !(error instanceof NetworkError) && error.code !== "interrupted";
+}
+
+class Upload implements RunningUpload {
+  readonly account: string;
+  readonly deviceId: DeviceId;
+  readonly content: Content;
+  readonly expiresAtMs: number;
+  sentBytes = 0;
+  readonly #frames: FrameStream;
+
+  constructor(ticket: Ticket, frames: FrameStream) {
+    this.account = ticket.account;
+    this.deviceId = ticket.deviceId;
+    this.content = { id: ticket.id, bytes: ticket.bytes };
+    this.expiresAtMs = ticket.expiresAtMs;
+    this.#frames = frames;
+  }
+
+  end(reason: ShoalError): void {
+    this.#frames.fail(reason);
+  }
+}
+
+/** CHALLENGE and HELLO: learns who asks for what, and that it may. */
+async function meet(frames: FrameStream, deps: UploadDeps): Promise<Ticket> {
+  const cancel = deps.timers.start(limits.transferHelloMs, () => {
+    const message = `Cannot serve ${frames.remoteName}: no HELLO in ${limits.transferHelloMs} ms`;
+    frames.fail(new TimeoutError(message, limits.transferHelloMs, 1));
+  });
+  try {
+    const nonce = deps.random(32);
+    await frames.write(encodeFrame({ kind: "challenge", version: transferVersion, nonce }));
+    const hello = await frames.readFrame();
+    if (hello?.kind !== "hello") throw new ProtocolError("Cannot serve: the first frame is not HELLO");
+    return checkHello(hello, nonce, deps);
+  } finally {
+    cancel();
+  }
+}
+
+/** The cheap checks first: without a ticket of ours nobody costs us a signature. */
+function checkHello(hello: Hello, nonce: Uint8Array, deps: UploadDeps): Ticket {
+  const opened = openTicket(deps.ticketKeys(), hello.ticket);
+  if (!opened.ok) throw refusal("denied", opened.error);
+  const ticket = opened.value;
+  if (ticket.expiresAtMs <= deps.coordinatorNowMs()) throw refusal("denied", "an expired ticket");
+  if (ticket.deviceId !== hello.deviceId) throw refusal("denied", "a ticket of another device");
+  if (!verifyTransfer(hello.deviceId, hello.proof, deps.certificateHash, nonce, hello.ticket)) {
+    throw refusal("denied", "a proof that is not of this device and connection");
+  }
+  if (!verifyDevice(hello.accountKey, hello.deviceSignature, ticket.account, hello.deviceId)) {
+    throw refusal("untrusted", "a device that its account has not signed");
+  }
+  if (deps.checkAccountKey(ticket.account, hello.accountKey) === "changed") {
+    throw refusal("untrusted", "the account has another key than the one remembered here");
+  }
+  return ticket;
+}
+
+/** What we decide; the text goes to the other side, so it tells no paths. */
+function refusal(code: ErrorCode, reason: string, cause?: unknown): ShoalError {
+  return new ShoalError(code, `Cannot serve this: ${reason}`, { cause });
+}
+
+function register(upload: Upload, deps: UploadDeps): Disposable {
+  const place = deps.register(upload);
+  if (place instanceof ShoalError) throw place;
+  return place;
+}
+
+/** Opens what the ticket names; not shared and never there look the same from outside. */
+function openSource(content: Content, deps: UploadDeps): ServedContent {
+  const source = guardSource(content, deps, () => deps.openContent(content));
+  if (source === undefined) throw refusal("notFound", "it is not shared here");
+  return source;
+}
+
+/** Runs a step that touches the file, and turns what may go wrong there into what the other side may know. */
+function guardSource<T>(content: Content, deps: UploadDeps, step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    if (!(error instanceof ShoalError)) throw error;
+    if (error.code !== "changed") throw refusal("io", "the file cannot be read", error);
+    deps.onChanged(content);
+    throw refusal("changed", "the file is no longer what was shared", error);
+  }
+}
+
+async function sendManifest(frames: FrameStream, layer: Uint8Array): Promise<void> {
+  for (let at = 0; at < layer.length; at += limits.frameBytesMax) {
+    const slice = layer.subarray(at, at + limits.frameBytesMax);
+    await frames.write(encodeFrame({ kind: "manifest", slice }));
+  }
+}
+
+/** Sends ranges in the order in which they were asked for, until the other side is done. */
+async function sendRanges(
+  frames: FrameStream,
+  upload: Upload,
+  read: (offset: number, buffer: Uint8Array) => void,
+  requests: RequestQueue,
+): Promise<void> {
+  const frame = new Uint8Array(dataHeaderBytes + Math.min(limits.frameBytesMax, upload.content.bytes));
+  for (let range = await requests.next(); range !== undefined; range = await requests.next()) {
+    for (let at = 0; at < range.bytes; at += limits.frameBytesMax) {
+      const bytes = Math.min(limits.frameBytesMax, range.bytes - at);
+      const whole = frame.subarray(0, dataHeaderBytes + bytes);
+      writeDataHeader(whole, range.offset + at, bytes);
+      read(range.offset + at, whole.subarray(dataHeaderBytes));
+      await frames.write(whole);
+      requests.sent(bytes);
+      upload.sentBytes += bytes;
+    }
+  }
+}
+
+/** Takes requests while others are served; ends with the stream. What goes wrong is told to whoever waits for the next request. */
+async function readRequests(frames: FrameStream, requests: RequestQueue): Promise<void> {
+  try {
+    for (let frame = await frames.readFrame(); frame !== undefined; frame = await frames.readFrame()) {
+      if (frame.kind !== "request") {
+        throw new ProtocolError(`Cannot serve this: ${frame.kind} is not for the fetching side`);
+      }
+      requests.add(frame.ranges);
+    }
+    requests.end();
+  } catch (error) {
+    if (!(error instanceof ShoalError)) throw error;
+    requests.fail(error);
+    if (error instanceof ProtocolError) await frames.discard();
+  }
+}
+
+/** Says why, and stays until the other side has heard it: a close with unread bytes would be a reset that destroys the word. */
+async function refuse(
+  frames: FrameStream,
+  { code, message }: ShoalError,
+  timers: Timers,
+  reading: Promise<void> | undefined,
+): Promise<void> {
+  const cancel = timers.start(lingerMs, () => frames.close());
+  try {
+    const refused = { code: errorCodes[code].wire, text: message, retryAfterMs: 0 };
+    await frames.write(encodeFrame({ kind: "refused", ...refused }));
+    await (reading ?? frames.discard());
+  } catch (error) {
+    if (!(error instanceof ShoalError)) throw error; // The other side is gone already, which ends it as well.
+  } finally {
+    cancel();
+  }
+}
