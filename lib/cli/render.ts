@@ -1,0 +1,302 @@
+/**
+ * render: events as text for people. Laws: 1) what was asked for goes to stdout; progress, notes and errors go to stderr;
+ * 2) nothing that came from elsewhere is shown unescaped;  3) rows of a kind become one table, fitted to the terminal.
+ * Spec: docs/cli.md.  (pure: screen and clock are passed in)
+ */
+
+import { escapeName, escapeText } from "../core/escape.ts";
+import type { FileEvent, PeerEvent } from "../peer/commands.ts";
+import type { Ambiguous } from "./ambiguity.ts";
+import { formatAgo, formatDuration, formatRate, formatSize } from "./amounts.ts";
+import type { EventSink } from "./event_sink.ts";
+import type { Palette } from "./palette.ts";
+import type { ProgressBoard } from "./progress_board.ts";
+import type { Screen } from "./screen.ts";
+import { type Cell, type Column, formatTable } from "./table.ts";
+import { displayWidth } from "./width.ts";
+
+type EventOf<T extends PeerEvent["type"]> = Extract<PeerEvent, { type: T }>;
+type RowEvent = EventOf<"peer"> | EventOf<"file"> | EventOf<"transfer">;
+
+export interface TextOptions {
+  readonly screen: Screen;
+  readonly board: ProgressBoard;
+  readonly clock: () => number;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+}
+
+/** Rows that are kept back for one table; a longer list goes on in a further one, without headings. */
+const rowsMax = 1_000;
+
+/** Holders named one by one; more are counted. */
+const holdersNamedMax = 3;
+
+const shortIdDigits = 12;
+const shortId = (id: string) => id.length > shortIdDigits ? `${id.slice(0, shortIdDigits)}…` : id;
+
+const fileColumns: readonly Column[] = [
+  { title: "NAME", cut: "middle" },
+  { title: "SIZE", align: "right" },
+  { title: "HOLDERS", align: "right", drop: 1 },
+  { title: "ID", short: shortId, drop: 2 },
+];
+const peerColumns: readonly Column[] = [
+  { title: "ACCOUNT", cut: "end" },
+  { title: "DEVICE", cut: "end" },
+  { title: "STATE" },
+  { title: "SINCE", drop: 1 },
+];
+const transferColumns: readonly Column[] = [
+  { title: "#", align: "right" },
+  { title: "DIR" },
+  { title: "NAME", cut: "middle" },
+  { title: "WITH", cut: "end", drop: 3 },
+  { title: "DONE", align: "right" },
+  { title: "SIZE", align: "right", drop: 2 },
+  { title: "RATE", align: "right", drop: 1 },
+  { title: "STATE" },
+];
+
+/** What is said where a list is empty. */
+const emptyNotices: Readonly<Record<string, string>> = {
+  peers: "Nobody is known here yet",
+  myfiles: "Your account shares nothing; share <path> shares a file or a folder",
+  transfers: "Nothing is being fetched or served",
+};
+
+/** Shows the events of one command. */
+export class TextRenderer implements EventSink {
+  readonly #screen: Screen;
+  readonly #options: TextOptions;
+  #rows: RowEvent[] = [];
+  #headed: RowEvent["type"] | undefined;
+  #wroteData = false;
+
+  constructor(options: TextOptions) {
+    this.#screen = options.screen;
+    this.#options = options;
+  }
+
+  show(event: PeerEvent): void {
+    switch (event.type) {
+      case "peer":
+      case "file":
+      case "transfer":
+        if (this.#rows.length >= rowsMax || (this.#rows[0] ?? event).type !== event.type) this.#flush();
+        this.#rows.push(event);
+        return;
+      case "progress":
+        if (!this.#options.quiet) this.#options.board.update(this, event);
+        return;
+    }
+    this.#flush();
+    this.#showLine(event);
+  }
+
+  finish(command?: string): void {
+    this.#flush();
+    this.#options.board.remove(this);
+    const empty = command === undefined ? undefined : emptyNotices[command];
+    if (empty !== undefined && !this.#wroteData && !this.#options.quiet) this.#screen.notice(empty);
+  }
+
+  #showLine(event: Exclude<PeerEvent, RowEvent | EventOf<"progress">>): void {
+    const { good, strong, dim, bad, warn } = this.#screen.dataPalette;
+    const notice = this.#screen.noticePalette;
+    switch (event.type) {
+      case "ready":
+        return this.#data(
+          `Ready: ${who(event)}, serving on ${
+            escapeName(event.address.includes(":") ? `[${event.address}]` : event.address)
+          }:${event.port}`,
+        );
+      case "shared":
+        this.#options.board.remove(this, event.name);
+        return this.#data(
+          this.#withId(`${good("shared")} ${escapeName(event.name)} (${formatSize(event.bytes)})`, event.id),
+        );
+      case "removed":
+        return this.#data(`${good("removed")} ${escapeName(event.name)}`);
+      case "fetched":
+        this.#options.board.remove(this, event.name);
+        return this.#showFetched(event);
+      case "status":
+        return this.#showStatus(event);
+      case "verified":
+        this.#options.board.remove(this, event.name);
+        return this.#data(
+          this.#withId(
+            `${good("verified")} ${escapeText(event.path)} is ${escapeName(event.name)} (${formatSize(event.bytes)})`,
+            event.id,
+          ),
+        );
+      case "fingerprint": {
+        const paint = { remembered: good, new: warn, changed: bad }[event.trust];
+        return this.#data(
+          `${strong(escapeName(event.account))}  ${escapeText(event.fingerprint)}  ${paint(trustWords[event.trust])}`,
+        );
+      }
+      case "trusted":
+        return this.#data(`${good("trusted")} ${escapeName(event.account)}  ${dim(escapeText(event.fingerprint))}`);
+      case "ambiguous":
+        return showChoices(event, this.#screen);
+      case "note":
+        if (!this.#options.quiet) this.#screen.notice(notice.warn(escapeText(event.message)));
+        return;
+      case "error":
+        return showError(event, this.#screen);
+    }
+  }
+
+  #showFetched(event: EventOf<"fetched">): void {
+    const { good, dim } = this.#screen.dataPalette;
+    const size = formatSize(event.bytes);
+    const path = escapeText(event.path);
+    if (event.holders.length === 0 && event.bytes > 0) {
+      return this.#data(`${good("fetched")} ${path} (${size}, it was there already)`);
+    }
+    const facts = [size];
+    if (event.bytes > 0) {
+      facts.push(
+        `in ${formatDuration(event.tookMs)}`,
+        formatRate(event.fetchedBytes * 1000 / Math.max(1, event.tookMs)),
+        `from ${holderNames(event.holders)}`,
+      );
+      if (event.refetchedBytes > 0) facts.push(`${formatSize(event.refetchedBytes)} of it fetched again`);
+    }
+    this.#data(`${good("fetched")} ${path} (${facts.join(", ")})`);
+    if (!this.#options.verbose) return;
+    for (const holder of event.holders) this.#data(dim(`    ${formatSize(holder.bytes)} from ${who(holder)}`));
+    this.#data(dim(`    ${event.id}`));
+  }
+
+  #showStatus(event: EventOf<"status">): void {
+    const { good, bad, dim } = this.#screen.dataPalette;
+    const reachable = { yes: "others can connect", no: "others cannot connect", unknown: "not known yet" };
+    const rows: readonly (readonly [string, string])[] = [
+      ["state", event.online ? good("online") : bad("offline")],
+      ["account", who(event)],
+      [
+        "coordinator",
+        `${escapeText(event.coordinator)}${event.online ? `, ${Math.round(event.roundTripMs)} ms away` : ""}`,
+      ],
+      ["serving on", `${escapeText(event.address)} port ${event.port}, ${reachable[event.reachable]}`],
+      ["shares", String(event.shares)],
+      ["transfers", `${event.downloads} down, ${event.uploads} up`],
+      ["home", escapeText(event.home)],
+    ];
+    for (const [title, value] of rows) this.#data(`${dim(title.padEnd(11))}  ${value}`);
+  }
+
+  #flush(): void {
+    const first = this.#rows[0];
+    if (first === undefined) return;
+    const rows = this.#rows;
+    this.#rows = [];
+    const palette = this.#screen.dataPalette;
+    const [columns, cells] = tableOf(rows, palette, this.#options.clock());
+    const whole = this.#options.verbose ? columns.map(({ short: _, ...column }) => column) : columns;
+    const width = this.#screen.dataWidth;
+    const lines = formatTable(whole, cells, width, palette.dim);
+    // A pipe gets rows alone: headings are no data.
+    for (const line of this.#headed === first.type || width === undefined ? lines.slice(1) : lines) this.#data(line);
+    this.#headed = first.type;
+  }
+
+  /** Puts an id behind a line: all of it if there is room. */
+  #withId(line: string, id: string): string {
+    const room = this.#screen.dataWidth ?? Infinity;
+    const fits = this.#options.verbose || displayWidth(line) + 2 + id.length <= room;
+    return `${line}  ${this.#screen.dataPalette.dim(fits ? id : shortId(id))}`;
+  }
+
+  #data(line: string): void {
+    this.#wroteData = true;
+    this.#screen.data(line);
+  }
+}
+
+/** Shows an error and, below it, what to do next. */
+export function showError(event: EventOf<"error">, screen: Screen): void {
+  const { bad } = screen.noticePalette;
+  screen.notice(`${bad("error:")} ${escapeText(event.message)}`);
+  if (event.hint !== "") screen.notice(`  ${escapeText(event.hint)}`);
+}
+
+/** Shows what a name may mean, numbered from 1. */
+export function showChoices(event: Ambiguous, screen: Screen): void {
+  screen.notice(`${screen.noticePalette.warn(escapeName(event.name))} stands for several contents:`);
+  const rows = event.choices.map((
+    choice,
+    at,
+  ) => [{ text: String(at + 1) }, ...fileCells(choice, screen.noticePalette)]);
+  const columns: readonly Column[] = [{ title: "#", align: "right" }, ...fileColumns];
+  for (const line of formatTable(columns, rows, screen.noticeWidth, screen.noticePalette.dim)) screen.notice(line);
+}
+
+const trustWords = {
+  remembered: "remembered",
+  new: "not met before",
+  changed: "CHANGED: another key than the one remembered",
+} as const;
+
+function tableOf(rows: readonly RowEvent[], palette: Palette, nowMs: number): [readonly Column[], Cell[][]] {
+  switch (rows[0]!.type) {
+    case "peer":
+      return [peerColumns, (rows as EventOf<"peer">[]).map((row) => peerCells(row, palette, nowMs))];
+    case "file":
+      return [fileColumns, (rows as FileEvent[]).map((row) => fileCells(row, palette))];
+    case "transfer":
+      return [transferColumns, (rows as EventOf<"transfer">[]).map((row) => transferCells(row, palette))];
+  }
+}
+
+function peerCells(event: EventOf<"peer">, palette: Palette, nowMs: number): Cell[] {
+  return [
+    { text: escapeName(event.account) },
+    { text: escapeName(event.device) },
+    event.online ? { text: "online", paint: palette.good } : { text: "away", paint: palette.dim },
+    { text: formatAgo(event.changedAtMs, nowMs) },
+  ];
+}
+
+function fileCells(event: FileEvent, palette: Palette): Cell[] {
+  return [
+    { text: escapeName(event.name) },
+    { text: formatSize(event.bytes) },
+    { text: String(event.holders), ...(event.holders === 0 ? { paint: palette.warn } : {}) },
+    { text: escapeText(event.id), paint: palette.dim },
+  ];
+}
+
+function transferCells(event: EventOf<"transfer">, palette: Palette): Cell[] {
+  const done = event.totalBytes === 0 ? 100 : Math.floor(Math.min(1, event.doneBytes / event.totalBytes) * 100);
+  const paint = {
+    waiting: palette.warn,
+    failed: palette.bad,
+    done: palette.good,
+    running: undefined,
+    verifying: undefined,
+  };
+  const state = paint[event.state];
+  return [
+    { text: String(event.number) },
+    { text: event.direction },
+    { text: escapeName(event.name) },
+    { text: event.account === "" ? "" : who(event) },
+    { text: `${done}%` },
+    { text: formatSize(event.totalBytes) },
+    { text: event.state === "running" ? formatRate(event.bytesPerSecond) : "" },
+    { text: event.state, ...(state === undefined ? {} : { paint: state }) },
+  ];
+}
+
+function holderNames(holders: EventOf<"fetched">["holders"]): string {
+  if (holders.length > holdersNamedMax) return `${holders.length} holders`;
+  return holders.map(who).join(", ");
+}
+
+function who({ account, device }: { readonly account: string; readonly device: string }): string {
+  return device === "" ? escapeName(account) : `${escapeName(account)}/${escapeName(device)}`;
+}

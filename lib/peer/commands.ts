@@ -1,0 +1,171 @@
+/**
+ * commands: what a peer can be asked, and the events it answers with. The prompt, one-shot commands and the local socket all
+ * speak these; under `--json` each public event is one line. Laws: 1) fields are only ever added;  2) sizes are exact bytes, times
+ * are milliseconds;  3) names are raw here and escaped where they are shown.  Spec: docs/cli.md.  (pure: types alone)
+ */
+
+import type { ErrorCode } from "../core/errors.ts";
+
+/** What to do when the final name is taken by other content. */
+export type OnExists = "refuse" | "overwrite" | "rename";
+
+/** What to fetch: a name, a glob or 64 hex digits as typed (`pattern`), or one exact file out of a list (`file`). */
+export type FetchTarget =
+  | { readonly pattern: string }
+  | { readonly file: { readonly name: string; readonly id: string; readonly bytes: number } };
+
+export type Command =
+  | { readonly command: "peers" }
+  | { readonly command: "myfiles" }
+  /** Paths are absolute: the process that was asked may have another working folder. */
+  | { readonly command: "share"; readonly paths: readonly string[] }
+  | { readonly command: "find"; readonly pattern: string }
+  | { readonly command: "remove"; readonly names: readonly string[] }
+  | {
+    readonly command: "fetch";
+    readonly targets: readonly FetchTarget[];
+    /** Absolute download folder. */
+    readonly folder: string;
+    readonly onExists: OnExists;
+    /** Give up after this long without progress, in milliseconds. */
+    readonly timeoutMs: number;
+    /** Whether the file is synced to disk before it gets its final name. */
+    readonly sync: boolean;
+  }
+  | { readonly command: "status" }
+  | { readonly command: "transfers" }
+  /** Re-checks a local file against what the network has under its name, or its hash cache entry. Absolute path. */
+  | { readonly command: "verify"; readonly path: string }
+  | { readonly command: "fingerprint"; readonly account: string | null }
+  | { readonly command: "trust"; readonly account: string }
+  /** Ends the peer that owns the home. */
+  | { readonly command: "quit" };
+
+export type CommandName = Command["command"];
+
+export interface FileEvent {
+  readonly type: "file";
+  readonly name: string;
+  readonly bytes: number;
+  readonly id: string;
+  readonly holders: number;
+}
+
+/** How bytes reach us; more kinds come with more paths. */
+export type PathKind = "direct";
+
+export type PeerEvent =
+  | {
+    readonly type: "ready";
+    readonly v: 1;
+    readonly program: "peer";
+    readonly address: string;
+    readonly port: number;
+    readonly account: string;
+    readonly device: string;
+  }
+  | {
+    readonly type: "peer";
+    readonly account: string;
+    readonly device: string;
+    readonly online: boolean;
+    readonly changedAtMs: number;
+  }
+  | FileEvent
+  | { readonly type: "shared"; readonly name: string; readonly bytes: number; readonly id: string }
+  | { readonly type: "removed"; readonly name: string }
+  /** While hashing (`share`, `verify`) or fetching; at most ten a second a file. */
+  | {
+    readonly type: "progress";
+    readonly name: string;
+    readonly doneBytes: number;
+    readonly totalBytes: number;
+    readonly activity?: "fetch" | "hash";
+    readonly bytesPerSecond?: number;
+    readonly holders?: number;
+    readonly path?: PathKind;
+  }
+  | {
+    readonly type: "fetched";
+    readonly name: string;
+    /** Absolute path of the finished file. */
+    readonly path: string;
+    readonly bytes: number;
+    readonly id: string;
+    readonly holders: readonly { readonly account: string; readonly device: string; readonly bytes: number }[];
+    readonly refetchedBytes: number;
+    /** Bytes that this run took from the network, and its time. */
+    readonly fetchedBytes: number;
+    readonly tookMs: number;
+  }
+  | {
+    readonly type: "status";
+    readonly online: boolean;
+    readonly account: string;
+    readonly device: string;
+    readonly coordinator: string;
+    readonly address: string;
+    readonly port: number;
+    readonly reachable: "unknown" | "yes" | "no";
+    readonly shares: number;
+    readonly uploads: number;
+    readonly downloads: number;
+    readonly roundTripMs: number;
+    readonly home: string;
+  }
+  | {
+    readonly type: "transfer";
+    readonly number: number;
+    readonly direction: "up" | "down";
+    readonly name: string;
+    readonly id: string;
+    readonly account: string;
+    readonly device: string;
+    readonly doneBytes: number;
+    readonly totalBytes: number;
+    readonly bytesPerSecond: number;
+    readonly state: "waiting" | "running" | "verifying" | "done" | "failed";
+  }
+  | {
+    readonly type: "verified";
+    readonly path: string;
+    readonly bytes: number;
+    readonly id: string;
+    /** The file's name in the network. */
+    readonly name: string;
+  }
+  | {
+    readonly type: "fingerprint";
+    readonly account: string;
+    readonly fingerprint: string;
+    /** Whether this peer remembers that key; `changed` where the coordinator now says another. */
+    readonly trust: "remembered" | "new" | "changed";
+  }
+  | { readonly type: "trusted"; readonly account: string; readonly fingerprint: string }
+  /** A name that means several contents; an `error` with code `usage` follows. A person is asked to choose. */
+  | { readonly type: "ambiguous"; readonly name: string; readonly choices: readonly FileEvent[] }
+  /** Something worth a line on stderr: reconnected, logged in again, a file changed, a download resumes. */
+  | { readonly type: "note"; readonly message: string }
+  | {
+    readonly type: "error";
+    readonly code: ErrorCode;
+    readonly message: string;
+    readonly hint: string;
+  };
+
+/** The last thing that a command answers, on the local socket and in process; never shown. */
+export interface CommandEnd {
+  readonly type: "end";
+  /** The command's exit code (docs/cli.md): of its first error, or 0. */
+  readonly exitCode: number;
+}
+
+/** Runs commands: the peer itself in process, or a connection to the peer that owns the home. */
+export interface CommandRunner {
+  /** Runs one command; the last item is its end. Aborting stops it with what is verified kept. */
+  run(command: Command, signal: AbortSignal): AsyncIterable<PeerEvent | CommandEnd>;
+  /** Notes that belong to no command (connection lost, logged in again). Undefined when the runner is gone. */
+  nextNote(): Promise<PeerEvent | undefined>;
+  /** Names for Tab completion that were lately found or are shared here, at most 1,000. */
+  knownNames(): Promise<readonly string[]>;
+}

@@ -1,0 +1,82 @@
+/**
+ * local_protocol: how a second command reaches the peer that owns the home: one JSON object a line over its local socket, one
+ * question a connection. Laws: 1) the owner parses what comes as strictly as if it came from a stranger;  2) hanging up
+ * interrupts the command, and what is verified is kept.  (pure)
+ *
+ *     → {"ask":"run","command":{…},"coordinator":"127.0.0.1:5000","account":"alice"}
+ *                                     ← events, the last {"type":"end","exitCode":0}
+ *     → {"ask":"notes"}               ← notes, until either side hangs up
+ *     → {"ask":"names"}               ← {"names":[…]}
+ */
+
+import * as v from "valibot";
+import { limits } from "../core/limits.ts";
+import type { Command } from "./commands.ts";
+
+const path = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
+const name = v.pipe(v.string(), v.minLength(1), v.maxLength(limits.nameBytesMax));
+const id = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
+const bytes = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(limits.fileBytesMax));
+const some = <T extends v.GenericSchema>(item: T) => v.pipe(v.array(item), v.minLength(1), v.maxLength(10_000));
+
+const command = v.variant("command", [
+  v.object({ command: v.literal("peers") }),
+  v.object({ command: v.literal("myfiles") }),
+  v.object({ command: v.literal("share"), paths: some(path) }),
+  v.object({ command: v.literal("find"), pattern: name }),
+  v.object({ command: v.literal("remove"), names: some(name) }),
+  v.object({
+    command: v.literal("fetch"),
+    targets: some(v.union([v.object({ pattern: name }), v.object({ file: v.object({ name, id, bytes }) })])),
+    folder: path,
+    onExists: v.picklist(["refuse", "overwrite", "rename"]),
+    timeoutMs: v.pipe(v.number(), v.minValue(1)),
+    sync: v.boolean(),
+  }),
+  v.object({ command: v.literal("status") }),
+  v.object({ command: v.literal("transfers") }),
+  v.object({ command: v.literal("verify"), path }),
+  v.object({ command: v.literal("fingerprint"), account: v.nullable(name) }),
+  v.object({ command: v.literal("trust"), account: name }),
+  v.object({ command: v.literal("quit") }),
+]);
+
+const question = v.variant("ask", [
+  v.object({
+    ask: v.literal("run"),
+    command,
+    coordinator: v.pipe(v.string(), v.maxLength(64)),
+    account: v.nullable(name),
+  }),
+  v.object({ ask: v.literal("notes") }),
+  v.object({ ask: v.literal("names") }),
+]);
+
+export type LocalQuestion =
+  | {
+    readonly ask: "run";
+    readonly command: Command;
+    /** The coordinator that is meant, as a numeric endpoint. */
+    readonly coordinator: string;
+    /** The account that is meant, if one was named. */
+    readonly account: string | null;
+  }
+  | { readonly ask: "notes" }
+  | { readonly ask: "names" };
+
+/** Reads a question; undefined for anything that is none. */
+export function parseQuestion(line: string): LocalQuestion | undefined {
+  let json: unknown;
+  try {
+    json = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  const parsed = v.safeParse(question, json);
+  return parsed.success ? parsed.output : undefined;
+}
+
+/** Writes a question as one line. */
+export function formatQuestion(value: LocalQuestion): string {
+  return JSON.stringify(value);
+}

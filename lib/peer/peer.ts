@@ -1,0 +1,352 @@
+/**
+ * peer: one logged-in peer: control plane, sharing, uploads and downloads put together, and the commands that it is asked. Laws: 1) it
+ * decides nothing that its parts decide;  2) with a coordinator on a loopback address it listens and dials on loopback alone;
+ * 3) whatever it opened it closes, in reverse.  (I/O)
+ */
+
+import { join } from "@std/path";
+import { type Bytes, bytesEqual } from "../core/bytes.ts";
+import { AsyncQueue } from "../core/async_queue.ts";
+import { ShoalError } from "../core/errors.ts";
+import type { Content } from "../core/ids.ts";
+import { type Endpoint, formatEndpoint, isLoopback } from "../core/transport.ts";
+import type { Alive, Identity } from "../membership/types.ts";
+import { certificateHash, certificateKey, makeCertificate } from "../net/certificate.ts";
+import { listenLocal } from "../net/local.ts";
+import { listenTls } from "../net/tls.ts";
+import { listenUdp } from "../net/udp.ts";
+import { finishLogin, opaqueReady, startLogin } from "../session/opaque.ts";
+import type { Located } from "../transfer/fetch.ts";
+import { PieceChecker } from "../transfer/piece_check.ts";
+import { systemTimers } from "../transfer/timers.ts";
+import { UploadServer } from "../transfer/upload_server.ts";
+import { type VerifiedHolder, verifyHolder } from "../transfer/verified_holder.ts";
+import { Announcer } from "./announcer.ts";
+import { CoordinatorClock } from "./clock.ts";
+import type { Command, CommandEnd, CommandRunner, PeerEvent } from "./commands.ts";
+import { Control } from "./control.ts";
+import { errorEvent } from "./error_event.ts";
+import { Fetches } from "./fetches.ts";
+import { type Home, localSocketPath, makePrivateFolder, readPrivateFile, writePrivateFile } from "./home.ts";
+import { KnownAccounts } from "./known_accounts.ts";
+import { LocalServer } from "./local_server.ts";
+import { holders } from "./pages.ts";
+import { answerQuery, type QueryContext } from "./queries.ts";
+import { Sharing } from "./sharing.ts";
+import { untilAborted } from "./until_aborted.ts";
+
+export interface PeerOptions {
+  readonly home: Home;
+  readonly coordinator: Endpoint;
+  readonly account: string;
+  readonly password: string;
+  /** The wished name of this device. */
+  readonly label: string;
+}
+
+/** Names that Tab completion remembers. */
+const knownNamesMax = 1_000;
+
+export class Peer implements CommandRunner, AsyncDisposable {
+  readonly #options: PeerOptions;
+  readonly #stack = new AsyncDisposableStack();
+  readonly #stop = new AbortController();
+  readonly #clock = new CoordinatorClock();
+  readonly #notes = new AsyncQueue<PeerEvent>();
+  readonly #noteListeners = new Set<(line: string) => void>();
+  readonly #foundNames = new Set<string>();
+  readonly #known: KnownAccounts;
+  readonly #sharing: Sharing;
+  readonly #certificate: Bytes;
+  #control!: Control;
+  #uploads!: UploadServer;
+  #fetches!: Fetches;
+  #local!: Endpoint;
+  #localServer!: LocalServer;
+  #identity!: Identity;
+  /** Undefined before the first login. */
+  #alive: Alive | undefined;
+
+  /** Settles when the peer ends by itself: undefined after `quit`, else the reason why it cannot go on. */
+  readonly ended: Promise<ShoalError | undefined>;
+  readonly #end: (reason: ShoalError | undefined) => void;
+  /** Why this peer cannot go on; whoever runs it is told by `ended`, so that commands that end with it say nothing more. */
+  #endReason: ShoalError | undefined;
+
+  private constructor(options: PeerOptions, certificate: Bytes) {
+    this.#options = options;
+    this.#certificate = certificate;
+    this.#known = KnownAccounts.open(options.home.folders.state);
+    this.#sharing = this.#stack.use(new Sharing(options.home.folders, (message) => this.#note(message)));
+    const { promise, resolve } = Promise.withResolvers<ShoalError | undefined>();
+    this.ended = promise;
+    this.#end = (reason) => {
+      this.#endReason ??= reason;
+      resolve(reason);
+    };
+  }
+
+  /**
+   * Starts a peer and logs it in.
+   * @throws {ShoalError} If the home is damaged, no port is free, or the login fails; nothing is left open then.
+   */
+  static async start(options: PeerOptions): Promise<Peer> {
+    const [certificate] = await Promise.all([deviceCertificate(options.home), opaqueReady]);
+    const peer = new Peer(options, certificate);
+    try {
+      await peer.#start();
+      return peer;
+    } catch (error) {
+      await peer[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #start(): Promise<void> {
+    const { home, coordinator, account, password, label } = this.#options;
+    const ip = listenAddress(coordinator.ip);
+    const listener = listenTls({ ip, port: 0, certificate: this.#certificate, key: home.device });
+    this.#local = listener.local;
+    this.#uploads = new UploadServer({
+      listener,
+      certificateHash: certificateHash(this.#certificate),
+      ticketKeys: () => this.#alive?.ticketKeys ?? [],
+      coordinatorNowMs: () => this.#clock.nowMs(),
+      checkAccountKey: (name, key) => this.#known.meet(this.#identity.coordinatorKey, name, key),
+      openContent: (content) => this.#sharing.openContent(content),
+      onChanged: (content) => this.#sharing.refresh(content),
+      onEnd: (reason) => this.#uploadEnded(reason),
+      random: randomBytes,
+      timers: systemTimers,
+    });
+    this.#stack.defer(() => this.#uploads.close());
+
+    const proof = { start: startLogin, finish: finishLogin };
+    const member = { device: home.device, certificate: this.#certificate, label, random: randomBytes, proof };
+    this.#control = this.#stack.use(
+      new Control(listenUdp({ ip, port: 0 }), coordinator, member, {
+        online: (identity, alive, again) => this.#online(identity, alive, again),
+        alive: (alive) => this.#takeAlive(alive),
+        offline: (error, retryInMs) => this.#note(`${error.message}; trying again ${formatWait(retryInMs)}`),
+        denied: (error) => this.#end(error),
+        revoked: (contents, devices) => this.#uploads.revoke({ contents, devices }),
+      }),
+    );
+    const announcer = new Announcer(this.#control, this.#sharing, this.#local.port);
+    this.#sharing.announcer = announcer;
+    announcer.present();
+    this.#fetches = new Fetches({
+      locate: (content) => this.#locate(content),
+      ownFile: (content) => this.#sharing.fileOf(content),
+      identity: () => ({
+        deviceKey: home.device,
+        deviceId: this.#identity.deviceId,
+        accountKey: this.#identity.accountKey,
+        deviceSignature: this.#identity.deviceSignature,
+      }),
+      check: this.#stack.use(new PieceChecker()).check,
+      journalFolder: join(home.folders.state, "journals"),
+      control: this.#control,
+    });
+    await this.#control.login(account, password);
+    this.#stack.defer(() => this.#control.leave());
+    const path = localSocketPath(home.folders);
+    makePrivateFolder(join(path, ".."));
+    const subscribe = (listener: (line: string) => void) => {
+      this.#noteListeners.add(listener);
+      return () => this.#noteListeners.delete(listener);
+    };
+    const owner = () => ({ coordinator: formatEndpoint(coordinator), account: this.#identity.account });
+    this.#localServer = this.#stack.use(new LocalServer(listenLocal(path), this, owner, subscribe));
+    await this.#sharing.refreshAll(this.#stop.signal);
+    announcer.reconcile((error) => this.#reconcileFailed(error));
+  }
+
+  /** What the program prints when it is ready. */
+  get ready(): PeerEvent & { type: "ready" } {
+    const { ip, port } = this.#local;
+    const { account, label } = this.#identity;
+    return { type: "ready", v: 1, program: "peer", address: ip, port, account, device: label };
+  }
+
+  async *run(command: Command, signal: AbortSignal): AsyncGenerator<PeerEvent | CommandEnd> {
+    const events = new AsyncQueue<PeerEvent>();
+    let exitCode = 0;
+    const stopped = AbortSignal.any([signal, this.#stop.signal]);
+    const work = this.#perform(command, stopped, (event) => events.push(event))
+      .catch((error) => {
+        const failed = asShoalError(error, stopped);
+        if (exitCode === 0) exitCode = failed.exitCode;
+        events.push(errorEvent(failed));
+      })
+      .finally(() => events.close());
+    for await (const event of events) {
+      if (event.type === "file") this.#remember(event.name);
+      if (event.type === "error") {
+        if (this.#stop.signal.aborted && this.#endReason !== undefined) {
+          exitCode = this.#endReason.exitCode;
+          continue;
+        }
+        if (exitCode === 0) exitCode = new ShoalError(event.code, "").exitCode;
+      }
+      yield event;
+    }
+    await work;
+    yield { type: "end", exitCode };
+    if (command.command === "quit") this.#end(undefined);
+  }
+
+  async #perform(command: Command, signal: AbortSignal, emit: (event: PeerEvent) => void): Promise<void> {
+    switch (command.command) {
+      case "share":
+        for await (const event of this.#sharing.share(command.paths, signal, emit)) emit(event);
+        return;
+      case "fetch":
+        await this.#fetches.run(command, signal, emit);
+        return;
+      case "quit":
+        return;
+      default: {
+        const events = answerQuery(command, this.#queryContext(), signal, emit);
+        for (;;) {
+          const next = await untilAborted(events.next(), signal);
+          if (next.done === true) return;
+          emit(next.value);
+        }
+      }
+    }
+  }
+
+  #queryContext(): QueryContext {
+    return {
+      control: this.#control,
+      sharing: this.#sharing,
+      uploads: this.#uploads,
+      fetches: this.#fetches,
+      known: this.#known,
+      identity: this.#identity,
+      coordinator: formatEndpoint(this.#options.coordinator),
+      address: this.#local,
+      reachable: this.#alive?.reachable ?? "unknown",
+      home: this.#options.home.folders.state,
+    };
+  }
+
+  nextNote(): Promise<PeerEvent | undefined> {
+    return this.#notes.next();
+  }
+
+  knownNames(): Promise<readonly string[]> {
+    const names = new Set([...this.#foundNames].reverse());
+    for (const file of this.#sharing.list()) {
+      if (names.size >= knownNamesMax) break;
+      names.add(file.name);
+    }
+    return Promise.resolve([...names]);
+  }
+
+  /** Takes no more commands of other processes, and waits until those that run are done. */
+  drain(): Promise<void> {
+    return this.#localServer.drain();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    this.#notes.close();
+    await this.#stack.disposeAsync();
+  }
+
+  #online(identity: Identity, alive: Alive, again: boolean): void {
+    this.#identity = identity;
+    const trust = this.#known.check(identity.coordinatorKey, identity.account, identity.accountKey);
+    if (trust === "changed") {
+      this.#note(`The key of your account ${identity.account} is a new one: others must trust it anew`);
+    }
+    // This key opened with the password, which the coordinator does not know: it needs no further proof.
+    this.#known.remember(identity.coordinatorKey, identity.account, identity.accountKey);
+    if (again) this.#note(`Connected again: logged in as ${identity.account} (${identity.label})`);
+    this.#takeAlive(alive);
+  }
+
+  #takeAlive(alive: Alive): void {
+    this.#alive = alive;
+    this.#clock.set(alive.timeMs);
+    if (!alive.sharesMatch && this.#control !== undefined) {
+      this.#sharing.announcer?.reconcile((error) => this.#reconcileFailed(error));
+    }
+  }
+
+  #reconcileFailed(error: unknown): void {
+    if (!(error instanceof ShoalError)) throw error;
+    // Out of reach: the next keep-alive notices the difference. A refusal is for a person.
+    if (!error.retryable) this.#note(`Cannot announce what is shared: ${error.message}`);
+  }
+
+  /** The holders of a content that stand up to every check, and why others do not. */
+  async #locate(content: Content): Promise<Located> {
+    const found: VerifiedHolder[] = [];
+    const refused: ShoalError[] = [];
+    for await (const entry of holders(this.#control, content)) {
+      const holder = verifyHolder(entry, {
+        certificateKey,
+        certificateHash,
+        checkAccountKey: (account, key) => this.#known.meet(this.#identity.coordinatorKey, account, key),
+        coordinatorIsLoopback: isLoopback(this.#options.coordinator.ip),
+      });
+      if (holder instanceof ShoalError) refused.push(holder);
+      else found.push(holder);
+    }
+    return { holders: found, refused };
+  }
+
+  #uploadEnded(reason: unknown): void {
+    if (reason === undefined || reason instanceof ShoalError) return;
+    this.#note(`An upload failed by a mistake of this program: ${String(reason)}`);
+  }
+
+  #remember(name: string): void {
+    this.#foundNames.delete(name);
+    this.#foundNames.add(name);
+    if (this.#foundNames.size > knownNamesMax) this.#foundNames.delete(this.#foundNames.values().next().value!);
+  }
+
+  #note(message: string): void {
+    const event: PeerEvent = { type: "note", message };
+    this.#notes.push(event);
+    const line = JSON.stringify(event);
+    for (const listener of this.#noteListeners) listener(line);
+  }
+}
+
+/** The device's certificate: made once, so that it stays the same as long as the key. */
+async function deviceCertificate(home: Home): Promise<Bytes> {
+  const path = join(home.folders.state, "device.crt");
+  const stored = readPrivateFile(path);
+  const key = stored === undefined ? undefined : certificateKey(stored);
+  if (stored !== undefined && key !== undefined && bytesEqual(key, home.device.publicKey)) return stored;
+  const made = await makeCertificate(home.device);
+  writePrivateFile(path, made);
+  return made;
+}
+
+/** Loopback stays on loopback; else every address of the coordinator's family. */
+function listenAddress(coordinatorIp: string): string {
+  if (isLoopback(coordinatorIp)) return coordinatorIp.includes(":") ? "::1" : "127.0.0.1";
+  return coordinatorIp.includes(":") ? "::" : "0.0.0.0";
+}
+
+function randomBytes(size: number): Bytes {
+  return crypto.getRandomValues(new Uint8Array(size));
+}
+
+function formatWait(ms: number): string {
+  return ms === 0 ? "now" : `in ${(ms / 1000).toFixed(1)} s`;
+}
+
+/** A command's failure in the terms of our errors; an abort is an interruption; a mistake of ours says so. */
+function asShoalError(error: unknown, signal: AbortSignal): ShoalError {
+  if (error instanceof ShoalError) return error;
+  if (signal.aborted) return new ShoalError("interrupted", "Interrupted");
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return new ShoalError("unknown", `This program made a mistake: ${text}`, { cause: error });
+}

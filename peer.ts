@@ -1,0 +1,175 @@
+/** peer: the program. Command line → config → a home, or the peer that owns it → commands → exit code. */
+
+import { join } from "@std/path";
+import process from "node:process";
+import { type PeerConfig, readInvocation } from "./lib/cli/config.ts";
+import { exitCodeOf, failureEvent } from "./lib/cli/failure.ts";
+import { History } from "./lib/cli/history.ts";
+import { logIn } from "./lib/cli/login_prompt.ts";
+import { readPasswordFile } from "./lib/cli/password_file.ts";
+import { type Presentation, presentationOf } from "./lib/cli/presentation.ts";
+import { type OneShotOptions, runOneShot } from "./lib/cli/one_shot.ts";
+import { runPrompt } from "./lib/cli/prompt.ts";
+import { StreamScreen } from "./lib/cli/screen.ts";
+import { runScript, stdinLines } from "./lib/cli/script.ts";
+import { processSignals, SignalWatch } from "./lib/cli/signals.ts";
+import { askLine, listFolder, openLoginTerminal, openStream } from "./lib/cli/terminal.ts";
+import { shellQuote } from "./lib/cli/words.ts";
+import { workingFolder } from "./lib/cli/working_folder.ts";
+import { NetworkError, storeErrorFrom } from "./lib/core/errors.ts";
+import { version } from "./lib/core/version.ts";
+import { type Endpoint, formatEndpoint } from "./lib/core/transport.ts";
+import { resolveHost } from "./lib/net/resolve.ts";
+import type { CommandRunner } from "./lib/peer/commands.ts";
+import { Home, localSocketPath } from "./lib/peer/home.ts";
+import { LocalClient } from "./lib/peer/local_client.ts";
+import { Peer } from "./lib/peer/peer.ts";
+
+/** How long a home that somebody owns may be silent: its owner is just starting or just ending, in milliseconds. */
+const ownerSilentMs = 15_000;
+/** How long an orderly end may take before the program ends all the same, in milliseconds. */
+const closingMs = 3_000;
+
+const env = (name: string) => Deno.env.get(name);
+const [out, err] = [openStream(Deno.stdout), openStream(Deno.stderr)];
+
+async function main(): Promise<number> {
+  let presentation = presentationFor({ json: Deno.args.includes("--json"), quiet: false, verbose: false });
+  try {
+    const invocation = readInvocation(Deno.args, {
+      env,
+      cwd: workingFolder(import.meta.url, Deno.cwd(), env),
+      readText,
+    });
+    if (invocation.kind === "help") return say(invocation.text);
+    if (invocation.kind === "version") return say(`peer ${version}`);
+    presentation = presentationFor(invocation.config);
+    return await run(invocation.config, presentation);
+  } catch (error) {
+    const event = failureEvent(error);
+    presentation.open().show(event);
+    return exitCodeOf(event);
+  }
+}
+
+/** Runs as the peer that owns the home, or through it. */
+async function run(config: PeerConfig, presentation: Presentation): Promise<number> {
+  const { host, port } = config.coordinator;
+  const coordinator: Endpoint = { ip: await resolveHost(host), port };
+  const owned = await takeHome(config, coordinator);
+  if (owned instanceof LocalClient) {
+    using client = owned;
+    return await command(config, presentation, client, undefined);
+  }
+  using home = owned;
+  const peer = await logIn(
+    {
+      user: config.user,
+      passwordFile: config.passwordFile,
+      env,
+      readSecret: readPasswordFile,
+      terminal: openLoginTerminal(err),
+    },
+    ({ account, password }) =>
+      Peer.start({ home, coordinator, account, password, label: config.device ?? Deno.hostname() }),
+  );
+  const exitCode = await command(config, presentation, peer, peer);
+  await closeInTime(peer, exitCode === 0 && config.command !== undefined);
+  return exitCode;
+}
+
+/** Takes the home; where another process has it, connects to that one. A home between two owners is waited for. */
+async function takeHome({ folders, user }: PeerConfig, coordinator: Endpoint): Promise<Home | LocalClient> {
+  const giveUpAtMs = performance.now() + ownerSilentMs;
+  const target = { path: localSocketPath(folders), coordinator: formatEndpoint(coordinator), account: user };
+  for (;;) {
+    const home = Home.open(folders, (size) => crypto.getRandomValues(new Uint8Array(size)));
+    if (home !== undefined) return home;
+    try {
+      return await LocalClient.open(target);
+    } catch (error) {
+      if (!(error instanceof NetworkError) || performance.now() > giveUpAtMs) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+/** Runs the command of the command line, a script from a pipe, or the prompt. */
+async function command(
+  config: PeerConfig,
+  presentation: Presentation,
+  runner: CommandRunner,
+  peer: Peer | undefined,
+): Promise<number> {
+  const { context, quiet, verbose } = config;
+  const common = { runner, context, signals: processSignals, ready: peer?.ready, ended: peer?.ended };
+  const homeFolder = env("HOME");
+  if (config.command !== undefined) {
+    const canAsk = Deno.stdin.isTerminal() && err.isTerminal;
+    const ask: OneShotOptions["ask"] = canAsk ? askLine : undefined;
+    return await runOneShot({ ...common, command: config.command, presentation, ask, resumeLine: resumeLine() });
+  }
+  if (!Deno.stdin.isTerminal() || config.json) {
+    return await runScript({ ...common, lines: stdinLines(), presentation, homeFolder });
+  }
+  const history = History.open(join(config.folders.state, "history"));
+  const [input, output] = [process.stdin, process.stdout];
+  const clock = Date.now;
+  return await runPrompt({
+    ...common,
+    homeFolder,
+    input,
+    output,
+    out,
+    err,
+    env,
+    history,
+    listFolder,
+    clock,
+    quiet,
+    verbose,
+  });
+}
+
+/**
+ * Ends the peer in order; what hangs is not waited for. `letFinish`: commands of other processes are, until a signal comes. Signals are
+ * heard to the end: a task runner sends each Ctrl-C twice, and the second one must not cut the end short.
+ */
+async function closeInTime(peer: Peer, letFinish: boolean): Promise<void> {
+  const { promise: hurried, resolve: hurry } = Promise.withResolvers<void>();
+  using _watch = new SignalWatch(processSignals, {
+    stop: hurry,
+    drain: hurry,
+    quit: (exitCode) => Deno.exit(exitCode),
+  });
+  if (letFinish) await Promise.race([peer.drain(), hurried]);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, closingMs));
+  await Promise.race([peer[Symbol.asyncDispose](), late]);
+  clearTimeout(timer);
+}
+
+function presentationFor({ json, quiet, verbose }: Pick<PeerConfig, "json" | "quiet" | "verbose">): Presentation {
+  return presentationOf({ screen: new StreamScreen(out, err, env), json, quiet, verbose, clock: Date.now });
+}
+
+/** The command line that goes on with a stopped fetch: the same one. */
+function resumeLine(): string {
+  return ["deno", "task", "-q", "peer", ...Deno.args].map(shellQuote).join(" ");
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
+    throw storeErrorFrom(error, "read", path);
+  }
+}
+
+function say(text: string): number {
+  out.write(`${text}\n`);
+  return 0;
+}
+
+Deno.exit(await main());

@@ -1,0 +1,351 @@
+/**
+ * docs_cli: writes docs/cli.md from the tables that the programs themselves read, so that it cannot rot; a test holds it.
+ *
+ *     deno run -q -P=scripts scripts/docs_cli.ts
+ */
+
+import { peerFlags } from "../lib/cli/config.ts";
+import { commandTable, fetchFlags, type SpecName } from "../lib/cli/command_table.ts";
+import { commonFlags, envName, type FlagTable } from "../lib/cli/flags.ts";
+import { commandHelp } from "../lib/cli/help.ts";
+import { formatJsonLine } from "../lib/cli/json.ts";
+import { serveFlags, userActions, userFlags } from "../lib/coordinator/config.ts";
+import { formatJsonLine as formatCoordinatorLine } from "../lib/coordinator/json_line.ts";
+import type { CommandLine } from "../lib/coordinator/user_command.ts";
+import { errorCodes } from "../lib/core/errors.ts";
+import type { PeerEvent } from "../lib/peer/commands.ts";
+
+const path = new URL("../docs/cli.md", import.meta.url);
+
+const id = "0123456789abcdef".repeat(4);
+const fileEvent = { type: "file", name: "talk.pdf", bytes: 1_500_000, id, holders: 2 } as const;
+
+/** An event of each type, and when it comes. */
+type Examples = {
+  readonly [T in PeerEvent["type"]]: { readonly when: string; readonly event: Extract<PeerEvent, { type: T }> };
+};
+
+export const jsonExamples: Examples = {
+  ready: {
+    when:
+      "the peer is logged in and serves; after the `shared` lines of `share`, and at the start of commands from a pipe",
+    event: {
+      type: "ready",
+      v: 1,
+      program: "peer",
+      address: "127.0.0.1",
+      port: 41234,
+      account: "ada",
+      device: "laptop",
+    },
+  },
+  peer: {
+    when: "`peers`, one a device",
+    event: { type: "peer", account: "ada", device: "laptop", online: true, changedAtMs: 1_700_000_000_000 },
+  },
+  file: {
+    when: "`myfiles` and `find`, one a file; `holders` counts the devices online that have it",
+    event: fileEvent,
+  },
+  shared: {
+    when: "`share`, one a file",
+    event: { type: "shared", name: "talk.pdf", bytes: 1_500_000, id },
+  },
+  removed: { when: "`remove`, one a file", event: { type: "removed", name: "talk.pdf" } },
+  progress: {
+    when: "while files are fetched (`activity` `fetch`) or read (`hash`), at most ten a second in all",
+    event: {
+      type: "progress",
+      name: "talk.pdf",
+      doneBytes: 524_288,
+      totalBytes: 1_500_000,
+      activity: "fetch",
+      bytesPerSecond: 35_200_000,
+      holders: 2,
+      path: "direct",
+    },
+  },
+  fetched: {
+    when:
+      "`fetch`, one a file. `holders` is empty where the file was there already; `refetchedBytes` counts bytes of pieces that " +
+      "an earlier run had asked for and not noted as verified",
+    event: {
+      type: "fetched",
+      name: "talk.pdf",
+      path: "/home/bob/talk.pdf",
+      bytes: 1_500_000,
+      id,
+      holders: [{ account: "ada", device: "laptop", bytes: 1_500_000 }],
+      refetchedBytes: 0,
+      fetchedBytes: 1_500_000,
+      tookMs: 43,
+    },
+  },
+  status: {
+    when: "`status`",
+    event: {
+      type: "status",
+      online: true,
+      account: "ada",
+      device: "laptop",
+      coordinator: "127.0.0.1:5000",
+      address: "127.0.0.1",
+      port: 41234,
+      reachable: "unknown",
+      shares: 3,
+      uploads: 0,
+      downloads: 1,
+      roundTripMs: 0.4,
+      home: "/home/ada/.local/state/shoal",
+    },
+  },
+  transfer: {
+    when: "`transfers`, one a file that is fetched (`down`) or served (`up`)",
+    event: {
+      type: "transfer",
+      number: 1,
+      direction: "down",
+      name: "talk.pdf",
+      id,
+      account: "",
+      device: "",
+      doneBytes: 524_288,
+      totalBytes: 1_500_000,
+      bytesPerSecond: 35_200_000,
+      state: "running",
+    },
+  },
+  verified: {
+    when: "`verify`",
+    event: { type: "verified", path: "/home/bob/talk.pdf", bytes: 1_500_000, id, name: "talk.pdf" },
+  },
+  fingerprint: {
+    when: "`fingerprint`; `trust` is `remembered`, `new` or `changed`",
+    event: { type: "fingerprint", account: "ada", fingerprint: "amber-basin-cedar", trust: "remembered" },
+  },
+  trusted: {
+    when: "`trust`",
+    event: { type: "trusted", account: "ada", fingerprint: "amber-basin-cedar" },
+  },
+  ambiguous: {
+    when: "`fetch` of a name that stands for several contents; an `error` follows",
+    event: { type: "ambiguous", name: "talk.pdf", choices: [fileEvent, { ...fileEvent, bytes: 900, holders: 1 }] },
+  },
+  note: {
+    when: "never on stdout: notes go to stderr as text",
+    event: { type: "note", message: "Connected again" },
+  },
+  error: {
+    when: "any failure; the exit code is that of the first one",
+    event: { type: "error", code: "notFound", message: 'Cannot fetch "x": nobody online shares it', hint: "" },
+  },
+};
+
+/** What a coordinator and its administration print. */
+const coordinatorExamples = [
+  { type: "ready", v: 1, program: "coordinator", address: "127.0.0.1", port: 5000 },
+  { type: "account", name: "ada", disabled: false, devices: 2, shares: 12, createdAtMs: 1_700_000_000_000 },
+  { type: "accountAdded", account: "ada" },
+  { type: "accountRemoved", account: "ada" },
+  { type: "accountDisabled", account: "ada" },
+  { type: "accountEnabled", account: "ada" },
+  { type: "passwordSet", account: "ada" },
+  {
+    type: "status",
+    sessions: 2,
+    pendingLogins: 0,
+    datagramsIn: 4711,
+    datagramsRefused: 3,
+    logins: 5,
+    accounts: 2,
+    devices: 3,
+    online: 2,
+    files: 11,
+    shares: 12,
+    address: "127.0.0.1",
+    port: 5000,
+    uptimeMs: 86_400_000,
+  },
+] as const satisfies readonly (CommandLine | { readonly type: "ready" } & Readonly<Record<string, unknown>>)[];
+
+/** What each exit code means; every code of the error table has to have its line. */
+const exitMeanings: Readonly<Record<number, string>> = {
+  0: "done",
+  1: "unknown: a mistake of the program",
+  2: "usage: the command line, a name or a limit",
+  3: "not found",
+  4: "denied: login, ticket or trust",
+  5: "network: coordinator or holder unreachable, busy, or of another version",
+  6: "timeout",
+  7: "unfinished: the same command goes on where it stopped",
+  8: "integrity: bytes are not what their id says",
+  9: "disk full",
+  10: "exists: the name is taken by other content",
+  11: "I/O: a file or folder could not be read or written",
+  130: "interrupted by Ctrl-C",
+};
+
+/** Formats the whole page, as `deno fmt` wants it. */
+export async function formatCliDocs(): Promise<string> {
+  const formatter = new Deno.Command(Deno.execPath(), {
+    args: ["fmt", "-q", "--ext=md", "-"],
+    cwd: new URL("..", import.meta.url),
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  await new Blob([page()]).stream().pipeTo(formatter.stdin);
+  const { success, stdout } = await formatter.output();
+  if (!success) throw new Error("Cannot format docs/cli.md: deno fmt failed");
+  return new TextDecoder().decode(stdout);
+}
+
+function page(): string {
+  return `# The command line
+
+<!-- Written by scripts/docs_cli.ts from the tables that the programs read. Change those, then run it. -->
+
+${sections.map(([title, body]) => `## ${title}\n\n${body()}`).join("\n\n")}
+`;
+}
+
+const { "password-file": newPasswordFile } = userFlags;
+const passwordFlag: FlagTable = { "password-file": newPasswordFile };
+
+const sections: readonly (readonly [title: string, body: () => string])[] = [
+  ["Starting a peer", () =>
+    `    peer <port | host:port | [IPv6]:port> [options] [command …]
+
+A bare port is one on this machine. With a command, \`peer\` runs it and ends; options may stand before or after it, and words
+after \`--\` are no options. Without a command it opens the prompt, or reads commands from a pipe, one a line.
+
+One process owns a home. While one serves, further commands with the same home run through it and print what it answers.`],
+  [
+    "Logging in",
+    () =>
+      `The user name is \`--user\`, \`SHOAL_USER\`, or what is typed. The password is the content of \`--password-file\` or
+\`SHOAL_PASSWORD_FILE\` (without its last newline), else \`SHOAL_PASSWORD\`, else what is typed; it is never an option, because every
+process of the machine can read those. At a terminal there are three tries; elsewhere one.`,
+  ],
+  ["Commands", () => names().map((name) => `### ${name}\n\n\`\`\`text\n${commandHelp(name)}\n\`\`\``).join("\n\n")],
+  [
+    "Options",
+    () =>
+      `Options of the command line go before the environment, that before \`config.json\`, that before the default. A switch is set by
+\`1\`, \`true\`, \`yes\` or \`on\`.
+
+${flagRows(peerFlags)}
+
+Options of \`fetch\` (\`--dir\` and \`--timeout\` are among those above) may also be given when the prompt is started, as defaults for
+what is typed there:
+
+${flagRows(fetchOnly())}
+
+\`config.json\` is in \`$XDG_CONFIG_HOME/shoal\` (\`~/.config/shoal\`), or in \`config\` below \`--home\`:
+
+    {"peer": {"user": "ada", "dir": "/home/ada/Downloads", "rename": true}}
+
+Further variables: \`SHOAL_PASSWORD\`; \`NO_COLOR\` and \`TERM=dumb\` turn colours and moving lines off.`,
+  ],
+  [
+    "Values",
+    () =>
+      `Durations are \`500ms\`, \`30s\`, \`5m\`, \`1.5h\`, \`2d\`; a bare number is seconds. Sizes are shown in decimal units: 1.5 MB is 1,500,000
+bytes.`,
+  ],
+  [
+    "The prompt",
+    () =>
+      `Words are quoted as in a shell: \`"two words"\`, \`'two words'\`, \`two\\ words\`. \`~\` is the home folder; globs are the network's. Tab
+completes commands, options, local paths after \`share\` and \`verify\`, and known names after \`fetch\` and \`remove\`. Lines are kept in
+\`history\` in the state folder, readable by you alone; one that starts with a space is not kept.
+
+\`fetch\` runs in the background: its progress is drawn above the line, and a line says when it is done. A name that stands for several
+contents asks which one is meant. Other commands are waited for.
+
+From a pipe, commands are read one a line, each done before the next is read, \`fetch\` too. Lines that start with \`#\` are left out. The
+exit code is the last command's. At the end of input the peer ends.`,
+  ],
+  [
+    "Streams",
+    () =>
+      `What was asked for goes to stdout; progress, notes and errors go to stderr. At a terminal tables fit its width and names are cut to
+do so; in a pipe nothing is cut, and tables have no headings. Control characters, direction marks and invisible characters in names
+are shown escaped: \`\\x1b\`, \`\\u{202e}\`.`,
+  ],
+  ["Signals", () =>
+    `| signal | what happens |
+|---|---|
+| first Ctrl-C (SIGINT) | stops what runs, keeps what is verified, prints the command that goes on; at an idle prompt clears the line |
+| another, more than 500 ms later | quits now with exit code 130; at the prompt only if nothing was typed in between |
+| SIGTERM, SIGHUP | finishes in order, within ten seconds; repeats change nothing |`],
+  ["coordinator", () =>
+    `    coordinator <port> [options]
+    coordinator user ${userActions.join("|")} [name] [options]
+    coordinator status [options]
+
+Runs a coordinator on a port of this machine (0 picks a free one), or looks after its accounts and asks how it is, while it runs
+and while it does not. Options may stand anywhere; the section of \`config.json\` is \`"coordinator"\`.
+
+${flagRows({ ...serveFlags, ...commonFlags })}
+
+\`coordinator user\` takes \`--data\` and, for \`add\` and \`passwd\`:
+
+${flagRows(passwordFlag)}
+
+A new password is the content of that file, else \`SHOAL_PASSWORD\`, else what is typed twice, else the first line of a pipe. SIGHUP
+reads the credentials file again.
+
+With \`--json\`:
+
+${coordinatorExamples.map((line) => `    ${formatCoordinatorLine(line)}`).join("\n")}`],
+  ["Exit codes", () =>
+    `| exit code | meaning | \`code\` of the error |
+|---|---|---|
+${exitRows()}`],
+  [
+    "JSON lines",
+    () =>
+      `With \`--json\` stdout has one JSON object a line. \`type\` comes first; the first line of the stream also has \`"v":1\`. Fields are only
+ever added: leave out those that you do not know. Sizes are exact bytes, times milliseconds, ids 64 hex digits. Control and invisible
+characters are written as \`\\u001b\`.
+
+${Object.values(jsonExamples).map(exampleLines).join("\n\n")}`,
+  ],
+];
+
+function names(): readonly SpecName[] {
+  return Object.keys(commandTable) as SpecName[];
+}
+
+function fetchOnly(): FlagTable {
+  return Object.fromEntries(Object.entries<FlagTable[string]>(fetchFlags).filter(([name]) => !(name in peerFlags)));
+}
+
+function flagRows(table: FlagTable): string {
+  const rows = Object.entries(table).map(([name, spec]) => {
+    const short = spec.short === undefined ? "" : `\`-${spec.short}\`, `;
+    const value = spec.value === undefined ? "" : ` ${spec.value}`;
+    const set = spec.settable === false ? "" : `\`${envName(name)}\``;
+    const inConfig = spec.settable === false || name === "home" ? "" : `\`${name}\``;
+    return `| ${short}\`--${name}${value}\` | ${set} | ${inConfig} | ${spec.default ?? ""} | ${spec.help} |`;
+  });
+  return ["| option | variable | in config.json | default | meaning |", "|---|---|---|---|---|", ...rows].join("\n");
+}
+
+function exitRows(): string {
+  const codesOf = (exit: string) =>
+    Object.entries(errorCodes).filter(([, row]) => String(row.exit) === exit).map(([code]) => `\`${code}\``).join(", ");
+  for (const [code, { exit }] of Object.entries(errorCodes)) {
+    if (exitMeanings[exit] === undefined) throw new RangeError(`Exit code ${exit} of ${code} has no meaning yet`);
+  }
+  return Object.entries(exitMeanings).map(([exit, meaning]) => `| ${exit} | ${meaning} | ${codesOf(exit)} |`).join(
+    "\n",
+  );
+}
+
+function exampleLines({ when, event }: { readonly when: string; readonly event: PeerEvent }): string {
+  const line = event.type === "note" ? "" : `\n\n    ${formatJsonLine(event, false)}`;
+  return `**${event.type}**: ${when}${line}`;
+}
+
+if (import.meta.main) await Deno.writeTextFile(path, await formatCliDocs());

@@ -1,0 +1,130 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { formatFetch, parseLine } from "../../lib/cli/command_line.ts";
+import { type CommandContext, type CommandSpec, commandTable } from "../../lib/cli/command_table.ts";
+import { UsageError } from "../../lib/core/errors.ts";
+import type { Command } from "../../lib/peer/commands.ts";
+
+const context: CommandContext = {
+  cwd: "/here",
+  fetch: { folder: "/in", onExists: "refuse", timeoutMs: 60_000, sync: true },
+};
+const id = "ab".repeat(32);
+
+function commandOf(line: string): Command {
+  const asked = parseLine(line, context, "/home/ada");
+  assert(asked?.kind === "command", line);
+  return asked.command;
+}
+
+const fetchOf = (patterns: readonly string[], changes: Partial<Extract<Command, { command: "fetch" }>> = {}) => ({
+  command: "fetch",
+  targets: patterns.map((pattern) => ({ pattern })),
+  ...context.fetch,
+  ...changes,
+});
+
+Deno.test("parseLine() reads every command", () => {
+  const cases: readonly (readonly [line: string, command: unknown])[] = [
+    ["peers", { command: "peers" }],
+    ["  myfiles ", { command: "myfiles" }],
+    ["share a /b ../c", { command: "share", paths: ["/here/a", "/b", "/c"] }],
+    ['share "my films/one" ~/x ~', { command: "share", paths: ["/here/my films/one", "/home/ada/x", "/home/ada"] }],
+    ['share "~/x"', { command: "share", paths: ["/here/~/x"] }],
+    ["find *.mp4", { command: "find", pattern: "*.mp4" }],
+    ['find "two words"', { command: "find", pattern: "two words" }],
+    ["find -- -x", { command: "find", pattern: "-x" }],
+    ["remove a 'b c'", { command: "remove", names: ["a", "b c"] }],
+    ["fetch a *.flac", fetchOf(["a", "*.flac"])],
+    [`fetch ${id}`, fetchOf([id])],
+    ["fetch a --dir x --rename", fetchOf(["a"], { folder: "/here/x", onExists: "rename" })],
+    ["fetch --overwrite a --dir=/y", fetchOf(["a"], { folder: "/y", onExists: "overwrite" })],
+    ["fetch --dir ~/Music a", fetchOf(["a"], { folder: "/home/ada/Music" })],
+    ["fetch a --timeout 5m --no-sync", fetchOf(["a"], { timeoutMs: 300_000, sync: false })],
+    ["fetch -- --dir", fetchOf(["--dir"])],
+    ["status", { command: "status" }],
+    ["transfers", { command: "transfers" }],
+    ["verify x/y", { command: "verify", path: "/here/x/y" }],
+    ["fingerprint", { command: "fingerprint", account: null }],
+    ["fingerprint ada", { command: "fingerprint", account: "ada" }],
+    ["trust ada", { command: "trust", account: "ada" }],
+    ["quit", { command: "quit" }],
+    ["exit", { command: "quit" }],
+  ];
+  for (const [line, command] of cases) assertEquals(commandOf(line), command, line);
+});
+
+Deno.test("parseLine() takes an empty line and a comment for nothing", () => {
+  for (const line of ["", "   ", "# peers", "  #"]) assertEquals(parseLine(line, context, undefined), undefined);
+});
+
+Deno.test("parseLine() takes defaults from the context, not from the environment", () => {
+  const own = { ...context, fetch: { folder: "/f", onExists: "rename", timeoutMs: 1, sync: false } } as const;
+  const asked = parseLine("fetch a", own, undefined);
+  assertEquals(asked, { kind: "command", command: { command: "fetch", targets: [{ pattern: "a" }], ...own.fetch } });
+});
+
+Deno.test("parseLine() refuses what is no command and says what would be right", () => {
+  const cases: readonly (readonly [line: string, message: string, hint: string])[] = [
+    ["stauts", 'no command "stauts"', "Did you mean status"],
+    ["fetc x", 'no command "fetc"', "Did you mean fetch"],
+    ["xyzzy", 'no command "xyzzy"', "See help"],
+    ["__proto__", 'no command "__proto__"', "See help"],
+    ["toString", 'no command "toString"', "See help"],
+    ["share", "Cannot share: it needs <path>…", "Write share <path>…"],
+    ["fetch", "it needs <name | id>…", "Write fetch <name | id>…"],
+    ["peers now", "peers takes nothing after it", ""],
+    ["find two words", "Cannot find 2 things", 'Did you mean find "two words"'],
+    ["trust a b", "Cannot trust 2 things", "Write trust <account>"],
+    ['fetch "a', 'a " is not closed', 'Write a name with spaces as "two words" or two\\ words'],
+    ["fetch a\\", "a backslash ends it", 'Write a name with spaces as "two words" or two\\ words'],
+    ["fetch a --renam", '"--renam"', "Did you mean --rename"],
+    ["peers --overwrite", '"--overwrite"', "See --help"],
+    ["fetch a --overwrite --rename", "Cannot both overwrite and rename", "Give one of --overwrite and --rename"],
+    ["fetch a --timeout soon", "--timeout", "Write it like 30s, 5m or 1h"],
+    ["fetch a --dir", "--dir", "Write --dir DIR"],
+    ['fetch ""', "a word of fetch is empty", ""],
+    ["help fetsh", 'no command "fetsh"', "Did you mean fetch"],
+  ];
+  for (const [line, message, hint] of cases) {
+    const error = assertThrows(() => parseLine(line, context, undefined), UsageError, message);
+    assertEquals([error.exitCode, error.hint ?? ""], [2, hint], line);
+  }
+});
+
+Deno.test("parseLine() explains every command by help and by --help", () => {
+  const overview = parseLine("help", context, undefined);
+  assert(overview?.kind === "help");
+  for (const [name, spec] of Object.entries<CommandSpec>(commandTable)) {
+    assertStringIncludes(overview.text, spec.summary);
+    const asked = parseLine(`help ${name}`, context, undefined);
+    assert(asked?.kind === "help");
+    for (const [example] of spec.examples) assertStringIncludes(asked.text, example);
+    for (const flag of Object.keys(spec.flags)) assertStringIncludes(asked.text, `--${flag}`);
+    assertEquals(parseLine(`${name} --help`, context, undefined), asked);
+    assert(asked.text.split("\n").every((line) => line.length <= 120), name);
+  }
+});
+
+Deno.test("every example of the help is a line that can be read", () => {
+  for (const spec of Object.values<CommandSpec>(commandTable)) {
+    for (const [example] of spec.examples) assert(parseLine(example, context, "/home/ada") !== undefined, example);
+  }
+});
+
+Deno.test("formatFetch() writes a line that asks for the same again", () => {
+  for (
+    const line of [
+      "fetch a",
+      'fetch "a b" *.flac',
+      "fetch --dir /y --rename a",
+      "fetch --dir '/y z' -- -a",
+      "fetch --overwrite 'say \"x\"'",
+    ]
+  ) {
+    const command = commandOf(line);
+    assert(command.command === "fetch");
+    assertEquals(commandOf(formatFetch(command, context)), command, line);
+  }
+  const chosen = { command: "fetch", ...context.fetch, targets: [{ file: { name: "a", id, bytes: 5 } }] } as const;
+  assertEquals(formatFetch(chosen, context), `fetch ${id}`);
+});
