@@ -1,0 +1,142 @@
+/**
+ * decoders: damaged input for everything that reads bytes or names from a network, in this process. Laws held: 1) a decoder answers a
+ * result for any bytes and never throws;  2) what it accepts is legal: it encodes again, and reads back as the same value;
+ * 3) a path that `safePath` lets through stays below its folder.
+ */
+
+import { deepStrictEqual } from "node:assert";
+import { certificateKey, makeCertificate } from "../../lib/net/certificate.ts";
+import { type Bytes, utf8 } from "../../lib/core/bytes.ts";
+import type { Result } from "../../lib/core/errors.ts";
+import { parseContentId } from "../../lib/core/ids.ts";
+import { safePath } from "../../lib/content/safe_path.ts";
+import { openTicket } from "../../lib/session/ticket.ts";
+import {
+  decodeEnvelope,
+  encodeCookie,
+  encodeHello,
+  encodeRefused,
+  encodeReply,
+  encodeReset,
+  encodeStart,
+  encodeVersions,
+  finishHeader,
+  sealedHeader,
+} from "../../lib/wire/envelope.ts";
+import { decodeFrame, decodeFrameHeader, encodeFrame, frameHeaderBytes } from "../../lib/wire/frame.ts";
+import { decodeMessage, encodeMessage } from "../../lib/wire/message.ts";
+import { decodeTicket, encodeTicket } from "../../lib/wire/ticket.ts";
+import type { Seeded } from "../../tests/sim/seeded.ts";
+import * as samples from "../../tests/wire/samples.ts";
+import { damage, randomBytes } from "./damage.ts";
+
+const { nonce, cookie, sessionId } = samples;
+
+/** What is damaged, and how it is read; a reader throws where a law is broken. */
+const targets: readonly { readonly name: string; readonly good: readonly Bytes[]; read(bytes: Bytes): boolean }[] = [
+  {
+    name: "decodeEnvelope",
+    good: [
+      encodeHello(nonce),
+      encodeCookie(nonce, cookie),
+      encodeStart(nonce, cookie, samples.startBody),
+      encodeReply(nonce, sessionId, samples.ke2),
+      encodeRefused(nonce, 13, 5_000),
+      new Uint8Array([...finishHeader(sessionId, 0n, samples.ke3), ...samples.sequence(0, 40)]),
+      new Uint8Array([...sealedHeader(sessionId, 1n), ...samples.sequence(0, 40)]),
+      encodeReset(sessionId, samples.sequence(0, 16)),
+      encodeVersions(),
+    ],
+    read: (bytes) => decodeEnvelope(bytes).ok,
+  },
+  {
+    name: "decodeMessage",
+    good: Object.values(samples.messages).map(({ transaction, message }) => encodeMessage(transaction, message)),
+    read: (bytes) =>
+      readsBack(decodeMessage(bytes), ({ transaction, message }) => decodeMessage(encodeMessage(transaction, message))),
+  },
+  {
+    name: "decodeFrame",
+    good: Object.values(samples.frames).map(encodeFrame),
+    read(bytes) {
+      const header = decodeFrameHeader(bytes);
+      if (!header.ok) return false;
+      const { type, length } = header.value;
+      const payload = bytes.subarray(frameHeaderBytes, frameHeaderBytes + length);
+      return readsBack(decodeFrame(type, payload), (frame) => {
+        return decodeFrame(type, encodeFrame(frame).subarray(frameHeaderBytes));
+      });
+    },
+  },
+  {
+    name: "decodeTicket",
+    good: [encodeTicket({
+      account: "ada",
+      deviceId: samples.deviceId,
+      id: samples.first,
+      bytes: 1000,
+      share: 7,
+      expiresAtMs: 1_893_499_200_000,
+    })],
+    read(bytes) {
+      const keys = [{ day: 0, key: new Uint8Array(32) }];
+      if (openTicket(keys, bytes).ok) throw new Error("a ticket that nobody sealed");
+      return readsBack(decodeTicket(bytes), (ticket) => decodeTicket(encodeTicket(ticket)));
+    },
+  },
+  {
+    name: "certificateKey",
+    good: [await makeCertificate(samples.device)],
+    read: (bytes) => certificateKey(bytes) !== undefined,
+  },
+  {
+    name: "safePath",
+    good: ["a/b.txt", "ＣＯＮ/..\\x", "../../etc/passwd", "e\u0301/\u202egnp.exe", "a//b/./c ", "nul.tar.gz"].map(utf8),
+    read(bytes) {
+      const name = new TextDecoder().decode(bytes);
+      parseContentId(name);
+      const path = safePath(name);
+      if (path.ok) assertBelow(path.value);
+      return path.ok;
+    },
+  },
+];
+
+function readsBack<T>(decoded: Result<T>, again: (value: T) => Result<T>): boolean {
+  if (!decoded.ok) return false;
+  deepStrictEqual(again(decoded.value), decoded);
+  return true;
+}
+
+function assertBelow(path: string): void {
+  const parts = path.split("/");
+  if (parts.some((part) => part === "" || part === "." || part === "..") || /[\\\p{Cc}]/u.test(path)) {
+    throw new Error(`safePath() let ${JSON.stringify(path)} through`);
+  }
+  deepStrictEqual(safePath(path), { ok: true, value: path });
+}
+
+/** How many inputs each reader was given, and how many of them it took. */
+export interface DecoderFigures {
+  readonly name: string;
+  readonly inputs: number;
+  readonly accepted: number;
+}
+
+/** Gives each reader `count` inputs. @throws {Error} If a law is broken, with the input in hex. */
+export function fuzzDecoders(random: Seeded, count: number): DecoderFigures[] {
+  return targets.map(({ name, good, read }) => {
+    let accepted = 0;
+    for (let i = 0; i < count; i++) {
+      const bytes = random.chance(0.1)
+        ? randomBytes(random, 1300)
+        : damage(random, random.pick(good), random.pick(good));
+      try {
+        if (read(bytes)) accepted++;
+      } catch (error) {
+        throw new Error(`${name} broke a law on ${bytes.toHex()}`, { cause: error });
+      }
+    }
+    return { name, inputs: count, accepted };
+  });
+}
