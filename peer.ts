@@ -73,6 +73,7 @@ async function run(config: PeerConfig, presentation: Presentation): Promise<numb
     ({ account, password }) =>
       Peer.start({ home, coordinator, account, password, label: config.device ?? Deno.hostname() }),
   );
+  using _heard = hearSignals();
   const exitCode = await command(config, presentation, peer, peer);
   await closeInTime(peer, exitCode === 0 && config.command !== undefined);
   return exitCode;
@@ -132,9 +133,15 @@ async function command(
 }
 
 /**
- * Ends the peer in order; what hangs is not waited for. `letFinish`: commands of other processes are, until a signal comes. Signals are
- * heard to the end: a task runner sends each Ctrl-C twice, and the second one must not cut the end short.
+ * Keeps signals from ending the process in the moments in which nobody else hears them: a task runner sends each Ctrl-C twice, and
+ * the second one must not come between a command and the orderly end.
  */
+function hearSignals(): Disposable {
+  const undo = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((kind) => processSignals.listen(kind, () => {}));
+  return { [Symbol.dispose]: () => undo.forEach((one) => one()) };
+}
+
+/** Ends the peer in order; what hangs is not waited for. `letFinish`: commands of other processes are, until a signal comes. */
 async function closeInTime(peer: Peer, letFinish: boolean): Promise<void> {
   const { promise: hurried, resolve: hurry } = Promise.withResolvers<void>();
   using _watch = new SignalWatch(processSignals, {
