@@ -31,11 +31,12 @@ import { startCoordinator } from "./lib/coordinator/coordinator.ts";
 import { formatJsonLine } from "./lib/coordinator/json_line.ts";
 import { Log } from "./lib/coordinator/log.ts";
 import { type CommandLine, readUserWords, runStatusCommand, runUserCommand } from "./lib/coordinator/user_command.ts";
+import { formatVersion } from "./lib/cli/version.ts";
 import { workingFolder } from "./lib/cli/working_folder.ts";
 import { errorCodes, storeErrorFrom, UsageError } from "./lib/core/errors.ts";
 import { escapeName } from "./lib/core/escape.ts";
 import { formatEndpoint, isLoopback } from "./lib/core/transport.ts";
-import { version } from "./lib/core/version.ts";
+import { protocolVersion } from "./lib/wire/envelope.ts";
 
 const serveTable = { ...serveFlags, ...commonFlags } as const;
 const userTable = { ...userFlags, ...commonFlags } as const;
@@ -68,7 +69,12 @@ async function main(args: readonly string[]): Promise<number> {
   const sources = { env: () => undefined, config: {} };
   const { values: asked } = parseFlags(args, { ...serveTable, ...userTable }, sources);
   if (asked.version || asked.help) {
-    screen.data(asked.version ? `coordinator ${version}` : help);
+    const { version: { deno }, build: { target } } = Deno;
+    screen.data(
+      asked.version
+        ? formatVersion({ program: "coordinator", protocol: protocolVersion, deno, target }, asked.json)
+        : help,
+    );
     return 0;
   }
   switch (words[0]) {

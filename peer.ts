@@ -15,9 +15,10 @@ import { runScript, stdinLines } from "./lib/cli/script.ts";
 import { processSignals, SignalWatch } from "./lib/cli/signals.ts";
 import { askLine, listFolder, openLoginTerminal, openStream } from "./lib/cli/terminal.ts";
 import { shellQuote } from "./lib/cli/words.ts";
+import { formatVersion } from "./lib/cli/version.ts";
 import { workingFolder } from "./lib/cli/working_folder.ts";
 import { NetworkError, storeErrorFrom } from "./lib/core/errors.ts";
-import { version } from "./lib/core/version.ts";
+import { protocolVersion } from "./lib/wire/envelope.ts";
 import { type Endpoint, formatEndpoint } from "./lib/core/transport.ts";
 import { resolveHost } from "./lib/net/resolve.ts";
 import type { CommandRunner } from "./lib/peer/commands.ts";
@@ -42,7 +43,10 @@ async function main(): Promise<number> {
       readText,
     });
     if (invocation.kind === "help") return say(invocation.text);
-    if (invocation.kind === "version") return say(`peer ${version}`);
+    if (invocation.kind === "version") {
+      const { version: { deno }, build: { target } } = Deno;
+      return say(formatVersion({ program: "peer", protocol: protocolVersion, deno, target }, invocation.json));
+    }
     presentation = presentationFor(invocation.config);
     return await run(invocation.config, presentation);
   } catch (error) {

@@ -71,7 +71,7 @@ export interface PeerConfig {
 
 export type PeerInvocation =
   | { readonly kind: "help"; readonly text: string }
-  | { readonly kind: "version" }
+  | { readonly kind: "version"; readonly json: boolean }
   | { readonly kind: "run"; readonly config: PeerConfig };
 
 /**
@@ -81,7 +81,7 @@ export type PeerInvocation =
 export function readInvocation(args: readonly string[], around: Surroundings): PeerInvocation {
   const words = parseWords(args, allPeerFlags);
   const { values: asked } = parseFlags(args, allPeerFlags, { env: () => undefined, config: {} });
-  if (asked.version === true) return { kind: "version" };
+  if (asked.version === true) return { kind: "version", json: asked.json === true };
   if (asked.help === true || commandNamed(words[0] ?? "") === "help") return helpFor(words);
   if (words[0] === undefined) {
     throw new UsageError("Cannot start: the coordinator's address is missing", {

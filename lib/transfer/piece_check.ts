@@ -5,6 +5,7 @@
 
 import { type Bytes, bytesEqual } from "../core/bytes.ts";
 import { mib } from "../core/limits.ts";
+import { startWorker } from "../core/worker.ts";
 import type { Manifest } from "../content/manifest.ts";
 import { hashBytes } from "../content/merkle.ts";
 import type { HashAnswer, HashMessage, HashRequest } from "./hash_worker.ts";
@@ -60,7 +61,7 @@ export class PieceChecker implements Disposable {
   }
 
   #start(): Worker {
-    const worker = new Worker(new URL("./hash_worker.ts", import.meta.url), { type: "module" });
+    const worker = startWorker(new URL("./hash_worker.ts", import.meta.url));
     worker.onmessage = ({ data }: MessageEvent<HashMessage>) => {
       if (data === null) this.#isReady = true;
       else this.#owed.shift()?.resolve(data);

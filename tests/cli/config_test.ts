@@ -123,7 +123,7 @@ Deno.test("readInvocation() shows the help that is asked for, without an address
   assertStringIncludes(helpOf("fetch", "--help"), "fetch [options] <name | id>…");
   assertEquals(helpOf("help", "fetch"), helpOf("5000", "fetch", "find", "--help"));
   assertThrows(() => helpOf("help", "fetsh"), UsageError, '"fetsh"');
-  assertEquals(readInvocation(["--version"], around()), { kind: "version" });
+  assertEquals(readInvocation(["--version"], around()), { kind: "version", json: false });
 });
 
 Deno.test("no option of peer carries a secret", () => {

@@ -126,5 +126,8 @@ Deno.test("coordinator --help names every option with its default, --version the
     assertStringIncludes(help.stdout, part);
   }
   const version = await run(["5000", "--version"]);
-  assert(/^coordinator \d+\.\d+\.\d+\n$/.test(version.stdout));
+  assert(
+    /^coordinator \d+\.\d+\.\d+ \(protocol \d+, from a source tree, Deno [\d.]+, \S+\)\n$/.test(version.stdout),
+    version.stdout,
+  );
 });

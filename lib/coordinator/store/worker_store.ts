@@ -5,6 +5,7 @@
  */
 
 import { type ErrorCode, fail, ShoalError } from "../../core/errors.ts";
+import { startWorker } from "../../core/worker.ts";
 import type { StoreAnswer, StoreAsk } from "../role/store_effects.ts";
 import type { Store, StoreBounds, StoredAccount, StoreFigures } from "./store.ts";
 
@@ -33,7 +34,7 @@ export async function openWorkerStore(
   bounds: StoreBounds,
   onDeath: (reason: ShoalError) => void,
 ): Promise<Store> {
-  const worker = new Worker(new URL("./sqlite_worker.ts", import.meta.url), { type: "module" });
+  const worker = startWorker(new URL("./sqlite_worker.ts", import.meta.url));
   const store = new WorkerStore(worker, onDeath);
   await store.open(path, bounds);
   return store;

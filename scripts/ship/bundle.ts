@@ -1,0 +1,93 @@
+/**
+ * bundle: a program as a folder that runs without a network, a cache or a source tree: its modules and packages in one file of
+ * JavaScript, its workers beside it, its permissions in a deno.json. Law: one commit makes the same bytes each time.  (I/O)
+ *
+ *     peer.js            the program
+ *     hash_worker.js     a worker that it starts (lib/core/worker.ts)
+ *     deno.json          its permission set
+ */
+
+import { basename, fromFileUrl, join } from "@std/path";
+
+export type ProgramName = "coordinator" | "peer";
+export const programNames: readonly ProgramName[] = ["coordinator", "peer"];
+
+const root = fromFileUrl(new URL("../..", import.meta.url));
+
+/** The workers that each program starts: nothing imports them, so they are bundled as files of their own. */
+export const workers: Readonly<Record<ProgramName, readonly string[]>> = {
+  coordinator: ["lib/coordinator/store/sqlite_worker.ts"],
+  peer: ["lib/transfer/hash_worker.ts"],
+};
+
+/** Stands in lib/core/version.ts for the commit. */
+const commitMark = "@commit@";
+
+export interface Bundle {
+  readonly program: ProgramName;
+  /** Absolute. */
+  readonly folder: string;
+  /** The names of its files, the program's own first. */
+  readonly files: readonly string[];
+}
+
+/**
+ * Bundles a program into a folder, which is made, or emptied if it is there.
+ * @param commit As `commitOf` tells.
+ * @throws {Error} If a module cannot be resolved, or the commit has no place in it.
+ */
+export async function bundleProgram(program: ProgramName, folder: string, commit: string): Promise<Bundle> {
+  await Deno.remove(folder, { recursive: true }).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+  await Deno.mkdir(folder, { recursive: true });
+  const modules = [`${program}.ts`, ...workers[program]];
+  const files = modules.map((module) => basename(module).replace(/\.ts$/, ".js"));
+  for (const [i, module] of modules.entries()) {
+    await deno(["bundle", "-q", "--platform=deno", "-o", join(folder, files[i]!), join(root, module)]);
+  }
+  const main = join(folder, files[0]!);
+  const [before, after, ...more] = (await Deno.readTextFile(main)).split(commitMark);
+  if (after === undefined || more.length > 0) throw new Error(`Cannot bundle ${program}: it has no one ${commitMark}`);
+  await Deno.writeTextFile(main, before + commit + after);
+  await Deno.writeTextFile(join(folder, "deno.json"), JSON.stringify(await bundleConfig(program)));
+  return { program, folder, files: [...files, "deno.json"] };
+}
+
+/** The arguments that make Deno run a bundle; the program's own follow. @param folder Of the bundle, where it will run. */
+export function runArgs(program: ProgramName, folder: string): string[] {
+  return [
+    ...["run", "-q", "--no-prompt", "--no-remote", "--no-npm"],
+    ...["--config", `${folder}/deno.json`, `-P=${program}`, `${folder}/${program}.js`],
+  ];
+}
+
+/** The environment that Deno runs a bundle in, beside what the program reads. */
+export const runEnv = { DENO_NO_UPDATE_CHECK: "1" } as const;
+
+/** Tells the commit of the source tree: 12 digits, and `-changed` if files differ from it; `unknown` where there is no git. */
+export async function commitOf(): Promise<string> {
+  try {
+    const hash = (await output("git", ["rev-parse", "--short=12", "HEAD"])).trim();
+    return await output("git", ["status", "--porcelain"]) === "" ? hash : `${hash}-changed`;
+  } catch {
+    return "unknown";
+  }
+}
+
+/** What a bundle's program may do: the same as from the source tree. */
+async function bundleConfig(program: ProgramName): Promise<unknown> {
+  const { permissions, unstable } = JSON.parse(await Deno.readTextFile(join(root, "deno.json")));
+  return { permissions: { [program]: permissions[program] }, unstable };
+}
+
+async function deno(args: readonly string[]): Promise<void> {
+  await output(Deno.execPath(), args);
+}
+
+/** Runs a command in the source tree. @throws {Error} If it fails, with what it said. */
+async function output(command: string, args: readonly string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(command, { args: [...args], cwd: root }).output();
+  if (!success) throw new Error(`${command} ${args[0]} failed: ${new TextDecoder().decode(stderr).trim()}`);
+  return new TextDecoder().decode(stdout);
+}
