@@ -205,6 +205,9 @@ function childEnvironment(): Record<string, string> {
   return kept;
 }
 
+/** The words that start a program; the first one is what is executed. */
+export type StartWords = (program: "coordinator" | "peer") => readonly string[];
+
 /** The arguments that start a program the way its task does. */
 export function programArgs(program: "coordinator" | "peer"): string[] {
   return [
@@ -221,17 +224,28 @@ export function programArgs(program: "coordinator" | "peer"): string[] {
 /** A folder with a coordinator's and some peers' things, removed at the end. */
 export class Stage implements AsyncDisposable {
   readonly folder: string;
+  readonly #startWords: StartWords;
   readonly #programs: Program[] = [];
   #coordinatorPort = 0;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, startWords: StartWords) {
     this.folder = folder;
+    this.#startWords = startWords;
   }
 
-  /** Makes the folder and writes the accounts `name password` that the coordinator is given. */
-  static async open(accounts: Readonly<Record<string, string>>, below?: string): Promise<Stage> {
+  /**
+   * Makes the folder and writes the accounts `name password` that the coordinator is given.
+   * @param options Where to make the folder, and how to start programs; from the source tree unless told.
+   */
+  static async open(
+    accounts: Readonly<Record<string, string>>,
+    { below, startWords = (program) => [Deno.execPath(), ...programArgs(program)] }: {
+      readonly below?: string;
+      readonly startWords?: StartWords;
+    } = {},
+  ): Promise<Stage> {
     const folder = await Deno.makeTempDir({ prefix: "shoal-", ...(below === undefined ? {} : { dir: below }) });
-    const stage = new Stage(folder);
+    const stage = new Stage(folder, startWords);
     const text = Object.entries(accounts).map(([name, password]) => `${name} ${password}\n`).join("");
     await Deno.writeTextFile(stage.path("credentials"), text, { mode: 0o600 });
     for (const [name, password] of Object.entries(accounts)) {
@@ -256,7 +270,8 @@ export class Stage implements AsyncDisposable {
 
   /** Starts any program of ours; it ends with the stage. */
   start(program: "coordinator" | "peer", args: readonly string[], options: ProgramOptions = {}): Program {
-    return this.run([...programArgs(program), ...args], options);
+    const [executable, ...words] = this.#startWords(program);
+    return this.run([...words, ...args], { executable: executable!, ...options });
   }
 
   /** Starts anything else; it ends with the stage. */
@@ -281,25 +296,22 @@ export class Stage implements AsyncDisposable {
     return started;
   }
 
+  /** The arguments of an account's peer, but for its command; its home and its folder are its own (`home`). */
+  peerWords(account: string, home = account): string[] {
+    return [
+      String(this.#coordinatorPort),
+      ...["--user", account, "--password-file", this.path(`${account}.password`)],
+      ...["--home", this.path(`home-${home}`), "--dir", this.path(`files-${home}`)],
+    ];
+  }
+
   /** Starts a peer of an account with a home of its own (`home`, else the account's name); `--json` is added. */
   peer(
     account: string,
     command: readonly string[],
     { home = account, ...options }: ProgramOptions & { readonly home?: string } = {},
   ): Program {
-    return this.start("peer", [
-      String(this.#coordinatorPort),
-      "--user",
-      account,
-      "--password-file",
-      this.path(`${account}.password`),
-      "--home",
-      this.path(`home-${home}`),
-      "--dir",
-      this.path(`files-${home}`),
-      "--json",
-      ...command,
-    ], options);
+    return this.start("peer", [...this.peerWords(account, home), "--json", ...command], options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

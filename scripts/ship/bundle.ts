@@ -5,9 +5,11 @@
  *     peer.js            the program
  *     hash_worker.js     a worker that it starts (lib/core/worker.ts)
  *     deno.json          its permission set
+ *     LICENSES.txt       of the packages in it
  */
 
 import { basename, fromFileUrl, join } from "@std/path";
+import { licensesOf } from "./licenses.ts";
 
 export type ProgramName = "coordinator" | "peer";
 export const programNames: readonly ProgramName[] = ["coordinator", "peer"];
@@ -44,14 +46,23 @@ export async function bundleProgram(program: ProgramName, folder: string, commit
   const modules = [`${program}.ts`, ...workers[program]];
   const files = modules.map((module) => basename(module).replace(/\.ts$/, ".js"));
   for (const [i, module] of modules.entries()) {
-    await deno(["bundle", "-q", "--platform=deno", "-o", join(folder, files[i]!), join(root, module)]);
+    await output(Deno.execPath(), [
+      "bundle",
+      "-q",
+      "--platform=deno",
+      "-o",
+      join(folder, files[i]!),
+      join(root, module),
+    ]);
   }
   const main = join(folder, files[0]!);
   const [before, after, ...more] = (await Deno.readTextFile(main)).split(commitMark);
   if (after === undefined || more.length > 0) throw new Error(`Cannot bundle ${program}: it has no one ${commitMark}`);
   await Deno.writeTextFile(main, before + commit + after);
   await Deno.writeTextFile(join(folder, "deno.json"), JSON.stringify(await bundleConfig(program)));
-  return { program, folder, files: [...files, "deno.json"] };
+  const info = await output(Deno.execPath(), ["info", "--json", `${program}.ts`]);
+  await Deno.writeTextFile(join(folder, "LICENSES.txt"), await licensesOf(info, root));
+  return { program, folder, files: [...files, "deno.json", "LICENSES.txt"] };
 }
 
 /** The arguments that make Deno run a bundle; the program's own follow. @param folder Of the bundle, where it will run. */
@@ -79,10 +90,6 @@ export async function commitOf(): Promise<string> {
 async function bundleConfig(program: ProgramName): Promise<unknown> {
   const { permissions, unstable } = JSON.parse(await Deno.readTextFile(join(root, "deno.json")));
   return { permissions: { [program]: permissions[program] }, unstable };
-}
-
-async function deno(args: readonly string[]): Promise<void> {
-  await output(Deno.execPath(), args);
 }
 
 /** Runs a command in the source tree. @throws {Error} If it fails, with what it said. */

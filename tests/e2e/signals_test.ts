@@ -2,15 +2,15 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { mib } from "../../lib/core/limits.ts";
-import { type Program, programArgs, Stage } from "../../scripts/programs.ts";
+import { programArgs, Stage } from "../../scripts/programs.ts";
 import { assertDone, ofType, said } from "./ended.ts";
 import { fetchedPath, sha256, writeRandom, writeSparse } from "./files.ts";
-import { journalBytes, readJournal } from "./journals.ts";
+import { readJournal } from "./journals.ts";
+import { stallFetch } from "./stalled_fetch.ts";
 import { hasTerminal, keys, openTerminal } from "./terminal.ts";
 
 const accounts = { alice: "alice's password", bob: "bob's password" };
 const largeBytes = 96 * mib;
-const attemptsMax = 20;
 
 if (!hasTerminal) console.log("skipped: parts of signals_test need script of util-linux");
 
@@ -31,7 +31,7 @@ for (const [way, start] of Object.entries(ways)) {
       await writeSparse(source, largeBytes);
       const holder = stage.peer("alice", ["share", source]);
       await holder.ready();
-      const fetching = await stallFetch(stage, holder, [...start, ...wordsOf(stage, "bob"), "fetch", "large.bin"]);
+      const fetching = await stallFetch(stage, holder, [...start, ...stage.peerWords("bob"), "fetch", "large.bin"]);
       fetching.type(keys.ctrlC);
       const ended = await fetching.end();
       assertEquals(ended.code, 130, said(ended));
@@ -61,7 +61,7 @@ Deno.test({
     const coordinator = await stage.coordinator();
     const source = stage.path("shared.txt");
     await Deno.writeTextFile(source, "shared");
-    const prompt = openTerminal(stage, [...ways["deno run"], ...wordsOf(stage, "bob")]);
+    const prompt = openTerminal(stage, [...ways["deno run"], ...stage.peerWords("bob")]);
     await prompt.output("shoal> ");
     coordinator.signal("SIGSTOP");
     for (const command of ["peers", "find x", `share ${source}`]) {
@@ -89,7 +89,7 @@ Deno.test({
   async fn() {
     await using stage = await Stage.open(accounts);
     await stage.coordinator();
-    const prompt = openTerminal(stage, [...ways["deno run"], ...wordsOf(stage, "bob")]);
+    const prompt = openTerminal(stage, [...ways["deno run"], ...stage.peerWords("bob")]);
     await prompt.output("shoal> ");
     prompt.type("half a comm");
     await prompt.output("half a comm");
@@ -168,31 +168,3 @@ Deno.test({
     assertStringIncludes(ended.stdout, "Ready: bob/");
   },
 });
-
-/** Arguments of a peer, but for its command. */
-function wordsOf(stage: Stage, account: string): string[] {
-  const login = ["--user", account, "--password-file", stage.path(`${account}.password`)];
-  const folders = ["--home", stage.path(`home-${account}`), "--dir", stage.path(`files-${account}`)];
-  return [String(stage.port), ...login, ...folders];
-}
-
-/** Starts a fetch on a terminal, and stops its holder in the middle; a fetch that was faster is undone and begun again. */
-async function stallFetch(stage: Stage, holder: Program, words: readonly string[]): Promise<Program> {
-  const home = stage.path("home-bob");
-  for (let attempt = 0; attempt < attemptsMax; attempt++) {
-    const fetching = openTerminal(stage, words);
-    while (!fetching.hasEnded && (readJournal(home)?.verified.size ?? 0) === 0) {
-      await new Promise((wake) => setTimeout(wake, 1));
-    }
-    holder.signal("SIGSTOP");
-    // What was on its way when the holder stopped arrives still; after that nothing does.
-    for (let bytes = -1; bytes !== journalBytes(home); await new Promise((wake) => setTimeout(wake, 100))) {
-      bytes = journalBytes(home);
-    }
-    if (journalBytes(home) > 0 && !fetching.hasEnded) return fetching;
-    holder.signal("SIGCONT");
-    await fetching.end();
-    await Deno.remove(fetchedPath(stage, "bob", "large.bin"));
-  }
-  throw new Error("Cannot stop a fetch in its middle: it is done too fast");
-}
