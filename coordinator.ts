@@ -1,4 +1,7 @@
-/** coordinator: the program. Command line → config → run → exit code. */
+/**
+ * coordinator: the program. Command line → config → run → exit code. Law: what one command alone needs is loaded by it; each start
+ * pays for the command line.
+ */
 
 import { join } from "@std/path";
 import { formatDuration } from "./lib/cli/amounts.ts";
@@ -14,10 +17,8 @@ import {
   unknownWord,
 } from "./lib/cli/flags.ts";
 import { readNewPassword } from "./lib/cli/new_password.ts";
-import { showError } from "./lib/cli/render.ts";
 import { StreamScreen } from "./lib/cli/screen.ts";
 import { processSignals, SignalWatch } from "./lib/cli/signals.ts";
-import { formatTable } from "./lib/cli/table.ts";
 import { openStream } from "./lib/cli/terminal.ts";
 import {
   dataFolder,
@@ -27,16 +28,15 @@ import {
   userActions,
   userFlags,
 } from "./lib/coordinator/config.ts";
-import { startCoordinator } from "./lib/coordinator/coordinator.ts";
 import { formatJsonLine } from "./lib/coordinator/json_line.ts";
 import { Log } from "./lib/coordinator/log.ts";
-import { type CommandLine, readUserWords, runStatusCommand, runUserCommand } from "./lib/coordinator/user_command.ts";
+import type { CommandLine } from "./lib/coordinator/user_command.ts";
 import { formatVersion } from "./lib/cli/version.ts";
 import { workingFolder } from "./lib/cli/working_folder.ts";
 import { errorCodes, storeErrorFrom, UsageError } from "./lib/core/errors.ts";
 import { escapeName } from "./lib/core/escape.ts";
 import { formatEndpoint, isLoopback } from "./lib/core/transport.ts";
-import { protocolVersion } from "./lib/wire/envelope.ts";
+import { protocolVersion } from "./lib/core/version.ts";
 
 const serveTable = { ...serveFlags, ...commonFlags } as const;
 const userTable = { ...userFlags, ...commonFlags } as const;
@@ -50,7 +50,7 @@ const random = (size: number) => crypto.getRandomValues(new Uint8Array(size));
 
 const help = `coordinator <port> [options]
 coordinator user ${userActions.join("|")} [name] [options]
-coordinator status [options]
+coordinator status|health [options]
 
 Runs a coordinator on a port of this machine (0 picks a free one), or looks after its accounts and asks how it is,
 while it runs and while it does not.
@@ -85,17 +85,28 @@ async function main(args: readonly string[]): Promise<number> {
     case "status": {
       const values = read(args, statusTable);
       if (words.length > 1) throw unknownWord("the command line", "word", words[1]!, []);
-      print(await runStatusCommand(dataFolder(values.data, around())), values.json);
+      const { runStatusCommand } = await import("./lib/coordinator/user_command.ts");
+      await print(await runStatusCommand(dataFolder(values.data, around())), values.json);
+      return 0;
+    }
+    case "health": {
+      const values = read(args, statusTable);
+      if (words.length > 1) throw unknownWord("the command line", "word", words[1]!, []);
+      const { runHealthCommand } = await import("./lib/coordinator/health.ts");
+      await print(await runHealthCommand(dataFolder(values.data, around()), { random }), values.json);
       return 0;
     }
     default:
-      if (!/^\d/.test(words[0])) throw unknownWord("the command line", "command", words[0], ["user", "status"]);
+      if (!/^\d/.test(words[0])) {
+        throw unknownWord("the command line", "command", words[0], ["user", "status", "health"]);
+      }
       if (words.length > 1) throw unknownWord("the command line", "word", words[1]!, []);
       return await serve(words[0], read(args, serveTable));
   }
 }
 
 async function user(words: readonly string[], values: FlagValues<typeof userTable>): Promise<number> {
+  const { readUserWords, runUserCommand } = await import("./lib/coordinator/user_command.ts");
   const lines = await runUserCommand({
     ...readUserWords(words, userActions),
     dataFolder: dataFolder(values.data, around()),
@@ -104,7 +115,7 @@ async function user(words: readonly string[], values: FlagValues<typeof userTabl
     readPassword: (account) =>
       readNewPassword({ file: values["password-file"], env, question: `New password of ${escapeName(account)}` }),
   });
-  print(lines, values.json);
+  await print(lines, values.json);
   return 0;
 }
 
@@ -112,6 +123,7 @@ async function serve(port: string, values: FlagValues<typeof serveTable>): Promi
   const { logFormat, logLevel, ...config } = readServeConfig(port, values, around());
   const log = new Log({ format: logFormat, level: logLevel, clock, write: (line) => screen.notice(line) });
   const ended = Promise.withResolvers<number>();
+  const { startCoordinator } = await import("./lib/coordinator/coordinator.ts");
   await using coordinator = await startCoordinator({
     ...config,
     log,
@@ -166,7 +178,7 @@ function readIfThere(path: string): string | undefined {
   }
 }
 
-function print(lines: readonly CommandLine[], json: boolean): void {
+async function print(lines: readonly CommandLine[], json: boolean): Promise<void> {
   if (json) {
     for (const [i, line] of lines.entries()) {
       const { type, ...rest } = line;
@@ -185,6 +197,7 @@ function print(lines: readonly CommandLine[], json: boolean): void {
     const rows = accounts.map(({ name, disabled, devices, shares }) =>
       [escapeName(name), disabled ? "disabled" : "enabled", String(devices), String(shares)].map((text) => ({ text }))
     );
+    const { formatTable } = await import("./lib/cli/table.ts");
     for (const row of formatTable(columns, rows, screen.dataWidth, screen.dataPalette.dim)) screen.data(row);
   }
   for (const line of lines) if (line.type !== "account") screen.data(sentence(line));
@@ -202,6 +215,10 @@ function sentence(line: Exclude<CommandLine, { type: "account" }>): string {
       return `Enabled ${escapeName(line.account)}`;
     case "passwordSet":
       return `Set the password of ${escapeName(line.account)}; it is logged out everywhere`;
+    case "healthy":
+      return `Coordinator on ${
+        formatEndpoint({ ip: line.address, port: line.port })
+      } answers, by its socket and by UDP`;
     case "status":
       return [
         `Coordinator on ${formatEndpoint({ ip: line.address, port: line.port })}, up for ${
@@ -221,7 +238,7 @@ if (import.meta.main) {
   } catch (error) {
     const event = failureEvent(error);
     if (Deno.args.includes("--json") || env("SHOAL_JSON") === "1") screen.data(formatJsonLine({ ...event, v: 1 }));
-    else showError(event, screen);
+    else (await import("./lib/cli/render.ts")).showError(event, screen);
     exitCode = exitCodeOf(event);
   }
   Deno.exit(exitCode);

@@ -1,33 +1,29 @@
-/** peer: the program. Command line → config → a home, or the peer that owns it → commands → exit code. */
+/**
+ * peer: the program. Command line → config → a home, or the peer that owns it → commands → exit code. Law: what one way of running
+ * alone needs is loaded by it: the peer where this process owns the home, tables for people, the editor of lines for the prompt.
+ */
 
 import { join } from "@std/path";
-import process from "node:process";
 import { type PeerConfig, readInvocation } from "./lib/cli/config.ts";
 import { exitCodeOf, failureEvent } from "./lib/cli/failure.ts";
-import { History } from "./lib/cli/history.ts";
+import { invocationWords } from "./lib/cli/invocation_words.ts";
 import { logIn } from "./lib/cli/login_prompt.ts";
 import { readPasswordFile } from "./lib/cli/password_file.ts";
 import { type Presentation, presentationOf } from "./lib/cli/presentation.ts";
 import { type OneShotOptions, runOneShot } from "./lib/cli/one_shot.ts";
-import { runPrompt } from "./lib/cli/prompt.ts";
 import { StreamScreen } from "./lib/cli/screen.ts";
 import { runScript, stdinLines } from "./lib/cli/script.ts";
 import { processSignals, SignalWatch } from "./lib/cli/signals.ts";
-import { askLine, listFolder, openLoginTerminal, openStream } from "./lib/cli/terminal.ts";
+import { listFolder, openLoginTerminal, openStream } from "./lib/cli/terminal.ts";
 import { shellQuote } from "./lib/cli/words.ts";
 import { formatVersion } from "./lib/cli/version.ts";
 import { workingFolder } from "./lib/cli/working_folder.ts";
-import { NetworkError, storeErrorFrom } from "./lib/core/errors.ts";
-import { protocolVersion } from "./lib/wire/envelope.ts";
+import { storeErrorFrom } from "./lib/core/errors.ts";
+import { protocolVersion } from "./lib/core/version.ts";
 import { type Endpoint, formatEndpoint } from "./lib/core/transport.ts";
-import { resolveHost } from "./lib/net/resolve.ts";
 import type { CommandRunner } from "./lib/peer/commands.ts";
-import { Home, localSocketPath } from "./lib/peer/home.ts";
-import { LocalClient } from "./lib/peer/local_client.ts";
-import { Peer } from "./lib/peer/peer.ts";
+import type { Peer } from "./lib/peer/peer.ts";
 
-/** How long a home that somebody owns may be silent: its owner is just starting or just ending, in milliseconds. */
-const ownerSilentMs = 15_000;
 /** How long an orderly end may take before the program ends all the same, in milliseconds. */
 const closingMs = 3_000;
 
@@ -35,7 +31,7 @@ const env = (name: string) => Deno.env.get(name);
 const [out, err] = [openStream(Deno.stdout), openStream(Deno.stderr)];
 
 async function main(): Promise<number> {
-  let presentation = presentationFor({ json: Deno.args.includes("--json"), quiet: false, verbose: false });
+  let presentation: Presentation | undefined;
   try {
     const invocation = readInvocation(Deno.args, {
       env,
@@ -47,10 +43,11 @@ async function main(): Promise<number> {
       const { version: { deno }, build: { target } } = Deno;
       return say(formatVersion({ program: "peer", protocol: protocolVersion, deno, target }, invocation.json));
     }
-    presentation = presentationFor(invocation.config);
+    presentation = await presentationFor(invocation.config);
     return await run(invocation.config, presentation);
   } catch (error) {
     const event = failureEvent(error);
+    presentation ??= await presentationFor({ json: Deno.args.includes("--json"), quiet: false, verbose: false });
     presentation.open().show(event);
     return exitCodeOf(event);
   }
@@ -58,10 +55,15 @@ async function main(): Promise<number> {
 
 /** Runs as the peer that owns the home, or through it. */
 async function run(config: PeerConfig, presentation: Presentation): Promise<number> {
+  const [{ resolveHost }, { takeHome }] = await Promise.all([
+    import("./lib/net/resolve.ts"),
+    import("./lib/peer/take_home.ts"),
+  ]);
+  const { folders, user: account } = config;
   const { host, port } = config.coordinator;
   const coordinator: Endpoint = { ip: await resolveHost(host), port };
-  const owned = await takeHome(config, coordinator);
-  if (owned instanceof LocalClient) {
+  const owned = await takeHome({ folders, coordinator: formatEndpoint(coordinator), account });
+  if ("run" in owned) {
     using client = owned;
     return await command(config, presentation, client, undefined);
   }
@@ -74,29 +76,15 @@ async function run(config: PeerConfig, presentation: Presentation): Promise<numb
       readSecret: readPasswordFile,
       terminal: openLoginTerminal(err),
     },
-    ({ account, password }) =>
-      Peer.start({ home, coordinator, account, password, label: config.device ?? Deno.hostname() }),
+    async ({ account, password }) => {
+      const { Peer } = await import("./lib/peer/peer.ts");
+      return await Peer.start({ home, coordinator, account, password, label: config.device ?? Deno.hostname() });
+    },
   );
-  using _heard = hearSignals();
+  using heard = hearSignals();
   const exitCode = await command(config, presentation, peer, peer);
-  await closeInTime(peer, exitCode === 0 && config.command !== undefined);
+  await closeInTime(peer, exitCode === 0 && config.command !== undefined && !heard.hasCome);
   return exitCode;
-}
-
-/** Takes the home; where another process has it, connects to that one. A home between two owners is waited for. */
-async function takeHome({ folders, user }: PeerConfig, coordinator: Endpoint): Promise<Home | LocalClient> {
-  const giveUpAtMs = performance.now() + ownerSilentMs;
-  const target = { path: localSocketPath(folders), coordinator: formatEndpoint(coordinator), account: user };
-  for (;;) {
-    const home = Home.open(folders, (size) => crypto.getRandomValues(new Uint8Array(size)));
-    if (home !== undefined) return home;
-    try {
-      return await LocalClient.open(target);
-    } catch (error) {
-      if (!(error instanceof NetworkError) || performance.now() > giveUpAtMs) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
 }
 
 /** Runs the command of the command line, a script from a pipe, or the prompt. */
@@ -111,12 +99,19 @@ async function command(
   const homeFolder = env("HOME");
   if (config.command !== undefined) {
     const canAsk = Deno.stdin.isTerminal() && err.isTerminal;
-    const ask: OneShotOptions["ask"] = canAsk ? askLine : undefined;
+    const ask: OneShotOptions["ask"] = canAsk
+      ? async (question, signal) => (await import("./lib/cli/ask_line.ts")).askLine(question, signal)
+      : undefined;
     return await runOneShot({ ...common, command: config.command, presentation, ask, resumeLine: resumeLine() });
   }
   if (!Deno.stdin.isTerminal() || config.json) {
     return await runScript({ ...common, lines: stdinLines(), presentation, homeFolder });
   }
+  const [{ default: process }, { History }, { runPrompt }] = await Promise.all([
+    import("node:process"),
+    import("./lib/cli/history.ts"),
+    import("./lib/cli/prompt.ts"),
+  ]);
   const history = History.open(join(config.folders.state, "history"));
   const [input, output] = [process.stdin, process.stdout];
   const clock = Date.now;
@@ -138,11 +133,13 @@ async function command(
 
 /**
  * Keeps signals from ending the process in the moments in which nobody else hears them: a task runner sends each Ctrl-C twice, and
- * the second one must not come between a command and the orderly end.
+ * the second one must not come between a command and the orderly end. `hasCome`: whether there was one.
  */
-function hearSignals(): Disposable {
-  const undo = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((kind) => processSignals.listen(kind, () => {}));
-  return { [Symbol.dispose]: () => undo.forEach((one) => one()) };
+function hearSignals(): Disposable & { readonly hasCome: boolean } {
+  const heard = { hasCome: false, [Symbol.dispose]: () => undo.forEach((one) => one()) };
+  const hear = () => void (heard.hasCome = true);
+  const undo = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((kind) => processSignals.listen(kind, hear));
+  return heard;
 }
 
 /** Ends the peer in order; what hangs is not waited for. `letFinish`: commands of other processes are, until a signal comes. */
@@ -160,13 +157,17 @@ async function closeInTime(peer: Peer, letFinish: boolean): Promise<void> {
   clearTimeout(timer);
 }
 
-function presentationFor({ json, quiet, verbose }: Pick<PeerConfig, "json" | "quiet" | "verbose">): Presentation {
-  return presentationOf({ screen: new StreamScreen(out, err, env), json, quiet, verbose, clock: Date.now });
+function presentationFor(
+  { json, quiet, verbose }: Pick<PeerConfig, "json" | "quiet" | "verbose">,
+): Promise<Presentation> {
+  return presentationOf(json, { screen: new StreamScreen(out, err, env), quiet, verbose, clock: Date.now });
 }
 
 /** The command line that goes on with a stopped fetch: the same one. */
 function resumeLine(): string {
-  return ["deno", "task", "-q", "peer", ...Deno.args].map(shellQuote).join(" ");
+  const { build: { standalone } } = Deno;
+  const words = invocationWords("peer", { env, standaloneAt: standalone ? Deno.execPath() : undefined });
+  return [...words, ...Deno.args].map(shellQuote).join(" ");
 }
 
 function readText(path: string): string | undefined {

@@ -6,7 +6,7 @@
 
 import { peerFlags } from "../lib/cli/config.ts";
 import { commandTable, fetchFlags, type SpecName } from "../lib/cli/command_table.ts";
-import { commonFlags, envName, type FlagTable } from "../lib/cli/flags.ts";
+import { commonFlags, envNames, type FlagTable } from "../lib/cli/flags.ts";
 import { commandHelp } from "../lib/cli/help.ts";
 import { formatJsonLine } from "../lib/cli/json.ts";
 import { serveFlags, userActions, userFlags } from "../lib/coordinator/config.ts";
@@ -166,6 +166,7 @@ const coordinatorExamples = [
     port: 5000,
     uptimeMs: 86_400_000,
   },
+  { type: "healthy", address: "0.0.0.0", port: 5000 },
 ] as const satisfies readonly (CommandLine | { readonly type: "ready" } & Readonly<Record<string, unknown>>)[];
 
 /** What each exit code means; every code of the error table has to have its line. */
@@ -175,7 +176,7 @@ const exitMeanings: Readonly<Record<number, string>> = {
   2: "usage: the command line, a name or a limit",
   3: "not found",
   4: "denied: login, ticket or trust",
-  5: "network: coordinator or holder unreachable, busy, or of another version",
+  5: "network: coordinator or holder unreachable, busy, or of another version; or a file is of a newer release",
   6: "timeout",
   7: "unfinished: the same command goes on where it stopped",
   8: "integrity: bytes are not what their id says",
@@ -281,7 +282,7 @@ are shown escaped: \`\\x1b\`, \`\\u{202e}\`.`,
   ["coordinator", () =>
     `    coordinator <port> [options]
     coordinator user ${userActions.join("|")} [name] [options]
-    coordinator status [options]
+    coordinator status|health [options]
 
 Runs a coordinator on a port of this machine (0 picks a free one), or looks after its accounts and asks how it is, while it runs
 and while it does not. Options may stand anywhere; the section of \`config.json\` is \`"coordinator"\`.
@@ -294,6 +295,9 @@ ${flagRows(passwordFlag)}
 
 A new password is the content of that file, else \`SHOAL_PASSWORD\`, else what is typed twice, else the first line of a pipe. SIGHUP
 reads the credentials file again.
+
+\`coordinator status\` and \`coordinator health\` take \`--data\`. \`health\` asks the running coordinator by its local socket and, as a
+peer does, by UDP; it ends with 0 if both answer, with 5 if none runs, and with 6 if one does not answer within 3 s.
 
 With \`--json\`:
 
@@ -325,7 +329,7 @@ function flagRows(table: FlagTable): string {
   const rows = Object.entries(table).map(([name, spec]) => {
     const short = spec.short === undefined ? "" : `\`-${spec.short}\`, `;
     const value = spec.value === undefined ? "" : ` ${spec.value}`;
-    const set = spec.settable === false ? "" : `\`${envName(name)}\``;
+    const set = envNames(name, spec).map((variable) => `\`${variable}\``).join(", ");
     const inConfig = spec.settable === false || name === "home" ? "" : `\`${name}\``;
     return `| ${short}\`--${name}${value}\` | ${set} | ${inConfig} | ${spec.default ?? ""} | ${spec.help} |`;
   });

@@ -8,7 +8,7 @@
  */
 
 import { parseArgs } from "@std/cli";
-import { opaqueReady } from "../lib/session/opaque.ts";
+import { loadOpaque } from "../lib/session/opaque.ts";
 import { runSeed, seeded } from "../tests/sim/seeded.ts";
 import { fuzzDecoders } from "./fuzz/decoders.ts";
 import { flood, type FloodReport } from "./fuzz/flood.ts";
@@ -53,7 +53,7 @@ function tell(report: FloodReport): void {
   console.log(`  memory: at most ${report.baseKib} KiB warming up, ${report.endKib} KiB at the end`);
 }
 
-await opaqueReady;
+await loadOpaque();
 const args = parseArgs(Deno.args, { string: ["count", "seed", "addresses"] });
 const count = number(args.count, 1_000_000);
 const seed = number(args.seed, runSeed());

@@ -97,6 +97,21 @@ export const commandTable = {
     max: many,
     words: "paths",
   },
+  serve: {
+    usage: "",
+    summary: "serve what you share, until Ctrl-C or SIGTERM",
+    details: [
+      "For a peer without a terminal, such as a service: it serves what was shared before, and further commands of its home run " +
+      "through it.",
+      "Where another process already serves this home it is refused, with exit code 10. At the prompt it changes nothing: a " +
+      "peer serves for as long as it runs.",
+    ],
+    examples: [["serve", "go on serving what `share` has shared"]],
+    flags: {},
+    min: 0,
+    max: 0,
+    words: "none",
+  },
   find: {
     usage: "<pattern>",
     summary: "find shared files by a part of their name, or by a glob",

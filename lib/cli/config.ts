@@ -7,7 +7,7 @@
 import { isAbsolute, join } from "@std/path";
 import { UsageError } from "../core/errors.ts";
 import type { Command } from "../peer/commands.ts";
-import { type HomeFolders, homeFolders } from "../peer/home.ts";
+import { type HomeFolders, homeFolders } from "../peer/home_folders.ts";
 import { type CoordinatorAddress, parseCoordinatorAddress } from "./address.ts";
 import { parseDurationMs } from "./amounts.ts";
 import { readCommand, readCommandName } from "./command_line.ts";

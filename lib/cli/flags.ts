@@ -19,6 +19,8 @@ export interface FlagSpec {
   readonly help: string;
   /** The value where nobody sets one, as a user would write it; shown by the help. Switches default to off. */
   readonly default?: string;
+  /** A second variable that sets it, where its own is not set: what containers call the file of a secret (`SHOAL_X_FILE`). */
+  readonly alsoEnv?: string;
   /** False: neither environment nor config can set it (`--help`, `--version`). */
   readonly settable?: false;
 }
@@ -68,7 +70,7 @@ export function parseFlags<const T extends FlagTable>(
   const given = parseGiven(args, table);
   const values: Record<string, string | boolean | undefined> = {};
   for (const [name, spec] of Object.entries(table)) {
-    const set = given.values.get(name) ?? (spec.settable === false ? undefined : readSources(name, spec, sources));
+    const set = given.values.get(name) ?? readSources(name, spec, sources);
     values[name] = set ?? (spec.value === undefined ? false : spec.default);
   }
   return { values: values as FlagValues<T>, words: given.words };
@@ -86,6 +88,12 @@ export function parseWords(args: readonly string[], table: FlagTable): readonly 
 /** The environment variable of an option: `keep-alive` → `SHOAL_KEEP_ALIVE`. */
 export function envName(flag: string): string {
   return `SHOAL_${flag.replaceAll("-", "_").toUpperCase()}`;
+}
+
+/** All variables that set an option, the first that is set counts; none if it is not settable. */
+export function envNames(flag: string, { settable, alsoEnv }: FlagSpec): readonly string[] {
+  if (settable === false) return [];
+  return alsoEnv === undefined ? [envName(flag)] : [envName(flag), alsoEnv];
 }
 
 /**
@@ -122,7 +130,7 @@ export function formatFlags(table: FlagTable): string {
     const left = `  ${short}--${name}${spec.value === undefined ? "" : ` ${spec.value}`}`;
     const notes = [
       ...(spec.default === undefined ? [] : [`default ${spec.default}`]),
-      ...(spec.settable === false ? [] : [envName(name)]),
+      ...envNames(name, spec),
     ];
     return { left, right: spec.help + (notes.length === 0 ? "" : ` (${notes.join("; ")})`) };
   });
@@ -187,9 +195,10 @@ function parseGiven(args: readonly string[], table: FlagTable) {
 }
 
 function readSources(name: string, spec: FlagSpec, sources: FlagSources): string | boolean | undefined {
-  const fromEnv = sources.env(envName(name));
-  if (fromEnv !== undefined && fromEnv !== "") {
-    return spec.value === undefined ? parseSwitch(fromEnv, envName(name)) : fromEnv;
+  if (spec.settable === false) return undefined;
+  for (const variable of envNames(name, spec)) {
+    const text = sources.env(variable);
+    if (text !== undefined && text !== "") return spec.value === undefined ? parseSwitch(text, variable) : text;
   }
   const fromConfig = Object.hasOwn(sources.config, name) ? sources.config[name] : undefined;
   if (fromConfig === undefined) return undefined;

@@ -1,7 +1,7 @@
 /**
- * one_shot: a command given in argv, from its start to the program's exit code. Laws: 1) `share` goes on serving when this
- * process is the peer;  2) the first Ctrl-C stops with what is verified kept and prints the line that goes on;  3) a second
- * one ends at once, whatever hangs.  Spec: docs/cli.md.  (pure over CommandRunner, Screen and SignalHost)
+ * one_shot: a command given in argv, from its start to the program's exit code. Laws: 1) `share` and `serve` go on serving
+ * when this process is the peer;  2) the first Ctrl-C stops with what is verified kept and prints the line that goes on;
+ * 3) a second one ends at once, whatever hangs.  Spec: docs/cli.md.  (pure over CommandRunner, Screen and SignalHost)
  */
 
 import { errorCodes, type ShoalError } from "../core/errors.ts";
@@ -9,7 +9,6 @@ import type { Command, CommandRunner, FetchTarget, PeerEvent } from "../peer/com
 import { type Ambiguous, type FetchCommand, questionText, readAnswer, withChoice } from "./ambiguity.ts";
 import type { EventSink } from "./event_sink.ts";
 import type { Presentation } from "./presentation.ts";
-import { showChoices } from "./render.ts";
 import { exitOfPeer, runCommand, showNotes } from "./run_command.ts";
 import { type SignalHost, SignalWatch } from "./signals.ts";
 
@@ -70,7 +69,8 @@ async function runWhole(
   if (command.command === "fetch") return { exitCode: await runFetch(command, options, signal), isServing: false };
   const sink = new SharedWatch(presentation.open());
   const { exitCode } = await runCommand(runner, command, signal, sink, false);
-  const isServing = ready !== undefined && sink.hasShared && !signal.aborted;
+  const hasFiles = command.command === "serve" || sink.hasShared;
+  const isServing = ready !== undefined && hasFiles && !signal.aborted;
   if (isServing) {
     presentation.open().show(ready);
     await aborted(signal);
@@ -99,6 +99,7 @@ async function askFor(
   { screen }: Presentation,
   signal: AbortSignal,
 ): Promise<FetchTarget | undefined> {
+  const { showChoices } = await import("./render.ts");
   showChoices(question, screen);
   for (let tries = 0; tries < answersMax && !signal.aborted; tries++) {
     const target = readAnswer(question, await ask(questionText(question), signal) ?? "");

@@ -2,13 +2,10 @@
 
 import type { EventSink } from "./event_sink.ts";
 import { JsonLines } from "./json.ts";
-import { ProgressBoard } from "./progress_board.ts";
-import { TextRenderer } from "./render.ts";
 import type { Screen } from "./screen.ts";
 
 export interface PresentationOptions {
   readonly screen: Screen;
-  readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;
   /** Milliseconds since 1970. */
@@ -22,12 +19,12 @@ export interface Presentation {
   readonly open: () => EventSink;
 }
 
-export function presentationOf(options: PresentationOptions): Presentation {
-  const { screen, json, quiet, verbose, clock } = options;
-  if (json) {
-    const lines = new JsonLines(screen, clock, quiet);
-    return { screen, json, open: () => lines };
-  }
-  const board = new ProgressBoard(screen, clock);
-  return { screen, json, open: () => new TextRenderer({ screen, board, clock, quiet, verbose }) };
+/** The one that was asked for. Tables and widths of characters (20 ms) are loaded for text alone. */
+export async function presentationOf(json: boolean, options: PresentationOptions): Promise<Presentation> {
+  return json ? jsonPresentation(options) : (await import("./text_presentation.ts")).textPresentation(options);
+}
+
+export function jsonPresentation({ screen, quiet, clock }: PresentationOptions): Presentation {
+  const lines = new JsonLines(screen, clock, quiet);
+  return { screen, json: true, open: () => lines };
 }

@@ -16,12 +16,13 @@ import { completeLine, type FolderEntry } from "./completion.ts";
 import { failureEvent } from "./failure.ts";
 import type { History } from "./history.ts";
 import type { ReadyEvent } from "./one_shot.ts";
-import { type Presentation, presentationOf } from "./presentation.ts";
+import type { Presentation } from "./presentation.ts";
 import { PromptScreen } from "./prompt_screen.ts";
 import { showChoices } from "./render.ts";
 import { exitOfPeer, runCommand, showNotes } from "./run_command.ts";
 import type { TextStream } from "./screen.ts";
 import { type SignalHost, SignalWatch } from "./signals.ts";
+import { textPresentation } from "./text_presentation.ts";
 
 export interface PromptOptions {
   readonly runner: CommandRunner;
@@ -105,7 +106,7 @@ class Prompt implements Disposable {
       },
     });
     this.#screen = new PromptScreen({ editor: this.#editor, output, out, err, env });
-    this.#presentation = presentationOf({ screen: this.#screen, json: false, quiet, verbose, clock });
+    this.#presentation = textPresentation({ screen: this.#screen, quiet, verbose, clock });
     this.#watch = new SignalWatch(signals, {
       stop: () => this.#stop(),
       drain: () => this.#close(),

@@ -3,8 +3,6 @@
  * program quietly; output that cannot be written otherwise ends it with the exit code of its reason.  (I/O)
  */
 
-import process from "node:process";
-import { createInterface } from "node:readline";
 import { promptSecret } from "@std/cli";
 import { type ShoalError, storeErrorFrom } from "../core/errors.ts";
 import type { FolderEntry } from "./completion.ts";
@@ -36,21 +34,6 @@ export function openStream(file: typeof Deno.stdout | typeof Deno.stderr): TextS
 function endWithout(error: ShoalError): never {
   openStream(Deno.stderr).write(`error: ${error.message}\n`);
   Deno.exit(error.exitCode);
-}
-
-/** Asks on stderr and reads a line; undefined at the end of input or when the signal aborts. Signals are heard meanwhile. */
-export async function askLine(question: string, signal: AbortSignal): Promise<string | undefined> {
-  const editor = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
-  const { promise, resolve } = Promise.withResolvers<string | undefined>();
-  const giveUp = () => resolve(undefined);
-  editor.on("close", giveUp);
-  signal.addEventListener("abort", giveUp, { once: true });
-  if (signal.aborted) giveUp();
-  editor.question(question, resolve);
-  const answer = await promise;
-  signal.removeEventListener("abort", giveUp);
-  editor.close();
-  return answer;
 }
 
 /** The terminal to log in at; undefined unless a person can both read and type there. It blocks: open no signals before. */

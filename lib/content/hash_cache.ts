@@ -17,12 +17,11 @@ import type { HashedContent } from "./merkle.ts";
 const entriesMax = 1_000_000;
 
 const schema: Schema = {
-  version: 1,
   synchronous: "NORMAL",
-  sql: `CREATE TABLE hashes (
+  migrations: [`CREATE TABLE hashes (
     path TEXT PRIMARY KEY, bytes INTEGER NOT NULL, mtimeMs INTEGER NOT NULL, ctimeMs INTEGER NOT NULL,
     inode INTEGER NOT NULL, id TEXT NOT NULL, layer BLOB NOT NULL
-  ) STRICT`,
+  ) STRICT`],
 };
 
 export class HashCache implements Disposable {

@@ -2,13 +2,13 @@
  * journal: what an unfinished download has asked for and has verified, in the peer's state folder. Laws: 1) it is a hint:
  * whoever opens it hashes each piece that it calls verified before that counts, so no damage to it can pass a wrong piece;
  * 2) it is appended to and never synced: what a crash or a loss of power takes is fetched again, and no more;  3) its file
- * is locked while the download runs, so that one content is fetched once to one place;  4) a damaged journal is begun
- * anew, a newer version's is refused.
+ * is locked while the download runs, so that one content is fetched once to one place;  4) a damaged journal, or one of an
+ * older schema, is begun anew; a newer one is refused.
  *
  * | offset | size | field | rule |
  * |---|---|---|---|
  * | 0 | 8 | magic | "SHOALJNL" |
- * | 8 | 2 | version | 1; big-endian, as all numbers here |
+ * | 8 | 2 | schema | 1; big-endian, as all numbers here |
  * | 10 | 2 | part | number in the partial file's name: 0 is NAME.part, 1 is "NAME (1).part" |
  * | 12 | 4 | path length | bytes |
  * | 16 | 32 | content id | |
@@ -21,13 +21,13 @@
 
 import { createHash } from "node:crypto";
 import { bytesEqual, formatHex, utf8 } from "../core/bytes.ts";
-import { StoreError, storeErrorFrom } from "../core/errors.ts";
+import { newerSchema, storeErrorFrom } from "../core/errors.ts";
 import { type Content, contentKey, idBytes } from "../core/ids.ts";
 import { isOpenAt, openLocked } from "./locked_file.ts";
 import { pieceCount } from "./merkle.ts";
 
 const magic = utf8("SHOALJNL");
-const version = 1;
+const schemaVersion = 1;
 const fixedHeaderBytes = 56;
 const recordBytes = 8;
 const tags = { asked: 0x61736b64, verified: 0x76726664 } as const;
@@ -62,7 +62,7 @@ export class Journal implements Disposable {
   /**
    * Opens the journal of the download of `content` to `targetPath`, making it if need be; undefined if that download is
    * running already, here or in another process.
-   * @throws {StoreError} If it cannot, or if a newer version of this program wrote it.
+   * @throws {StoreError} If it cannot, or if a newer program wrote it.
    */
   static open(folder: string, targetPath: string, content: Content): Journal | undefined {
     const key = createHash("sha256").update(utf8(`${targetPath}\0${contentKey(content)}`)).digest();
@@ -173,7 +173,7 @@ function encodeHeader(targetPath: string, content: Content): Uint8Array<ArrayBuf
   const header = new Uint8Array(Math.ceil((fixedHeaderBytes + path.length) / recordBytes) * recordBytes);
   const view = viewOf(header);
   header.set(magic);
-  view.setUint16(8, version);
+  view.setUint16(8, schemaVersion);
   view.setUint32(12, path.length);
   header.set(idBytes(content.id), 16);
   view.setBigUint64(48, BigInt(content.bytes));
@@ -183,15 +183,12 @@ function encodeHeader(targetPath: string, content: Content): Uint8Array<ArrayBuf
 
 /**
  * Tells whether a stored journal is of the download that `fresh` is the header of: all but the part's number is equal.
- * @throws {StoreError} If a newer version wrote it.
+ * @throws {StoreError} If a newer program wrote it.
  */
 function headerFits(path: string, stored: Uint8Array, fresh: Uint8Array): boolean {
   if (stored.length < fixedHeaderBytes || !bytesEqual(stored.subarray(0, 8), magic)) return false;
-  if (viewOf(stored).getUint16(8) > version) {
-    throw new StoreError("version", "open", path, "a newer version of this program wrote it", {
-      hint: "Update this program, or remove the file to begin that download anew",
-    });
-  }
+  const found = viewOf(stored).getUint16(8);
+  if (found > schemaVersion) throw newerSchema(path, found, schemaVersion);
   return stored.length >= fresh.length && bytesEqual(stored.subarray(8, 10), fresh.subarray(8, 10)) &&
     bytesEqual(stored.subarray(12, fresh.length), fresh.subarray(12));
 }

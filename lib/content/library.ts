@@ -64,13 +64,12 @@ export interface Stale {
 }
 
 const schema: Schema = {
-  version: 1,
   synchronous: "FULL",
-  sql: `CREATE TABLE entries (
+  migrations: [`CREATE TABLE entries (
     name TEXT PRIMARY KEY, path TEXT NOT NULL, id TEXT NOT NULL, bytes INTEGER NOT NULL, mtimeMs INTEGER NOT NULL,
     ctimeMs INTEGER NOT NULL, inode INTEGER NOT NULL, layer BLOB NOT NULL
   ) STRICT;
-  CREATE INDEX entriesById ON entries (id)`,
+  CREATE INDEX entriesById ON entries (id)`],
 };
 
 /** Entries that wait for one sync, and bytes hashed since the last: few syncs for many files, none late for large ones. */
@@ -104,13 +103,17 @@ export class Library implements Disposable {
     this.#layer = db.prepare("SELECT layer FROM entries WHERE id = ? AND bytes = ? LIMIT 1");
   }
 
-  /** Opens the library, making it if need be. @throws {StoreError} If it cannot, or a newer version wrote it. */
+  /** Opens the library, making it if need be. @throws {StoreError} If it cannot, or a newer program wrote it. */
   static open(options: LibraryOptions): Library {
-    const cache = HashCache.open(options.cacheFolder);
+    // First what may be refused: a cache of the newer program that wrote both would be begun anew.
+    const db = openDatabase(options.stateFolder, "library.db", schema);
+    let cache: HashCache | undefined;
     try {
-      return new Library(openDatabase(options.stateFolder, "library.db", schema), cache, options.entryHash);
+      cache = HashCache.open(options.cacheFolder);
+      return new Library(db, cache, options.entryHash);
     } catch (error) {
-      cache.close();
+      cache?.close();
+      db.close();
       throw error;
     }
   }

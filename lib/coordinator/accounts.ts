@@ -8,7 +8,7 @@ import { setImmediate } from "node:timers";
 import { Buffer } from "node:buffer";
 import { UsageError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
-import { defaultStretching, foldAccount, opaqueReady, registerLocally, type Stretching } from "../session/opaque.ts";
+import { defaultStretching, foldAccount, loadOpaque, registerLocally, type Stretching } from "../session/opaque.ts";
 import { parseAccountName } from "./account_name.ts";
 import type { Store } from "./store/store.ts";
 
@@ -118,7 +118,7 @@ export class PendingAccounts {
 
   async #register({ account, password }: Credential): Promise<void> {
     if (await this.#store.findAccount(account) !== undefined) return;
-    await opaqueReady;
+    await loadOpaque();
     // Stretching holds the thread: what has arrived meanwhile goes first.
     await new Promise((resolve) => setImmediate(resolve));
     const record = registerLocally({

@@ -1,14 +1,15 @@
 /**
  * admin: what an operator does to a coordinator's accounts, through the running one by its local socket, or by opening the
  * store where none runs. Laws: 1) both ways do the same: `administer` is what they share;  2) a password never crosses the socket: its
- * record does;  3) an account that is disabled, removed or re-keyed has no session left when the command ends.
+ * record does;  3) an account that is disabled, removed or re-keyed has no session left when the command ends;  4) command and
+ * coordinator may be of different releases: requests and fields are only added, and one that is not known is refused with `version`.
  *
  *     one line a request, one line an answer, JSON:
  *       {"kind": "setDisabled", "account": "ada", "disabled": true}
  *       {"value": …}  or  {"error": {"code": "notFound", "message": "…", "hint": "…"}}
  */
 
-import { type ErrorCode, NetworkError, ShoalError, UsageError } from "../core/errors.ts";
+import { type ErrorCode, errorCodes, NetworkError, ShoalError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import { connectLocal, type LocalConnection, type LocalListener } from "../net/local.ts";
 import { parseAccountName } from "./account_name.ts";
@@ -161,7 +162,9 @@ async function answerOne(line: string, target: AdminTarget): Promise<AdminReply>
   } catch (error) {
     const { code, message, hint } = error instanceof ShoalError
       ? error
-      : new UsageError("Cannot answer the request: it is not of this coordinator's version");
+      : new ShoalError("version", "Cannot run the command: the coordinator that runs is of another release", {
+        hint: "Start that coordinator anew with this release, or use the command of its release",
+      });
     return { error: hint === undefined ? { code, message } : { code, message, hint } };
   }
 }
@@ -214,7 +217,12 @@ async function storedName(store: Store, account: string): Promise<string> {
 }
 
 function shoalErrorFrom({ code, message, hint }: { code: ErrorCode; message: string; hint?: string }): ShoalError {
-  return new ShoalError(code, message, hint === undefined ? {} : { hint });
+  // A newer coordinator may have codes of its own.
+  return new ShoalError(
+    Object.hasOwn(errorCodes, code) ? code : "unknown",
+    message,
+    hint === undefined ? {} : { hint },
+  );
 }
 
 function notRunning(folder: string): NetworkError {

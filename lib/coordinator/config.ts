@@ -15,6 +15,7 @@ export const serveFlags = {
   credentials: {
     value: "FILE",
     help: 'accounts to add, "name password" a line; those that exist are left as they are',
+    alsoEnv: "SHOAL_CREDENTIALS_FILE",
   },
   "keep-alive": { value: "SECONDS", help: "how often peers are to say that they are here", default: "10" },
   "log-format": { value: "FORMAT", help: "text or json", default: "text" },
@@ -26,7 +27,7 @@ export const userFlags = {
   "password-file": { value: "FILE", help: "a file that holds the new password and nothing else" },
 } as const;
 
-/** The options of `coordinator status`. */
+/** The options of `coordinator status` and `coordinator health`. */
 export const statusFlags = { data: serveFlags.data } as const;
 
 export const userActions = ["add", "remove", "list", "passwd", "disable", "enable"] as const;

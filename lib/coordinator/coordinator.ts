@@ -8,16 +8,14 @@ import { type Endpoint, formatEndpoint } from "../core/transport.ts";
 import { type ShoalError, storeErrorFrom } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import { listenLocal } from "../net/local.ts";
-import { connectTls } from "../net/tls.ts";
+import { connectTls, prepareTls } from "../net/tls.ts";
 import { listenUdp } from "../net/udp.ts";
 import type { Random } from "../session/random.ts";
 import { parseCredentials, PendingAccounts } from "./accounts.ts";
 import { serveAdmin } from "./admin.ts";
 import { DataFolder } from "./data_folder.ts";
-import { Driver } from "./driver.ts";
 import { openKeyFile } from "./key_file.ts";
 import type { Log } from "./log.ts";
-import { CoordinatorRole } from "./role/role.ts";
 import { openWorkerStore } from "./store/worker_store.ts";
 
 /** How long peers and the store are waited for at the end, in milliseconds. */
@@ -59,10 +57,16 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const datagrams = listenUdp(listen);
   opened.defer(() => datagrams.close());
   const { local } = datagrams;
-  const store = await openWorkerStore(folder.paths.database, limits, onStoreDeath);
-  opened.defer(() => store.close());
-  const isNew = (await store.figures()).accounts === 0;
-  const { serverSetup, keys } = await openKeyFile(folder.paths.keys, { create: isNew, random });
+  // The store's thread takes as long to start as this one to load the rest.
+  const opening = openWorkerStore(folder.paths.database, limits, onStoreDeath);
+  opened.defer(() => opening.then((store) => store.close(), () => {}));
+  const mayCreate = async () => (await (await opening).figures()).accounts === 0;
+  const [store, { serverSetup, keys }, { Driver }, { CoordinatorRole }] = await Promise.all([
+    opening,
+    openKeyFile(folder.paths.keys, { mayCreate, random }),
+    import("./driver.ts"),
+    import("./role/role.ts"),
+  ]);
 
   const pending = new PendingAccounts({ store, serverSetup, clock });
   pending.add(credentials);
@@ -93,6 +97,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     }),
   });
   const receiving = driver.run();
+  const preparing = prepareTls();
+  opened.defer(() => preparing);
   folder.tellOwner(`process ${Deno.pid} on ${formatEndpoint(local)}`);
 
   const stopping = new AbortController();

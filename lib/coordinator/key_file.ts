@@ -8,8 +8,8 @@
 
 import { hkdfSync } from "node:crypto";
 import { formatBase64Url, parseBase64Url } from "../core/bytes.ts";
-import { StoreError } from "../core/errors.ts";
-import { answerLogin, createServerSetup, opaqueReady, startLogin } from "../session/opaque.ts";
+import { newerSchema, StoreError } from "../core/errors.ts";
+import { answerLogin, createServerSetup, loadOpaque, startLogin } from "../session/opaque.ts";
 import type { Random } from "../session/random.ts";
 import { readPrivateFile, writePrivateFile } from "./data_folder.ts";
 import type { CoordinatorKeys } from "./role/types.ts";
@@ -25,17 +25,17 @@ const keySchema = 1;
 
 /**
  * Reads the key file, or makes it.
- * @param create Whether it may be made: not where accounts exist that need the one that is missing.
- * @throws {StoreError} If it is missing and must not be made, others can read it, or it is no key file.
+ * @param mayCreate Asked if it is missing; it may not be made where accounts exist that need the old one.
+ * @throws {StoreError} If it is missing and must not be made, others can read it, a newer program wrote it, or it is no key file.
  */
 export async function openKeyFile(
   path: string,
-  { create, random }: { readonly create: boolean; readonly random: Random },
+  { mayCreate, random }: { readonly mayCreate: () => Promise<boolean>; readonly random: Random },
 ): Promise<CoordinatorSecrets> {
-  await opaqueReady;
+  await loadOpaque();
   const stored = readPrivateFile(path);
   if (stored !== undefined) return parseKeyFile(stored, path);
-  if (!create) {
+  if (!await mayCreate()) {
     throw new StoreError("notFound", "read", path, "it is missing, and the accounts beside it need it", {
       hint: "Restore it from the backup that the database is from",
     });
@@ -56,9 +56,7 @@ function parseKeyFile(text: string, path: string): CoordinatorSecrets {
     refuse("it is damaged"); // The error would quote the secret.
   }
   const { schema, opaqueServerSetup: setup, rootKey } = (parsed ?? {}) as Readonly<Record<string, unknown>>;
-  if (typeof schema === "number" && schema > keySchema) {
-    refuse(`it has schema ${schema}, and this coordinator knows ${keySchema}`);
-  }
+  if (typeof schema === "number" && schema > keySchema) throw newerSchema(path, schema, keySchema);
   if (schema !== keySchema || typeof setup !== "string" || typeof rootKey !== "string") return refuse("it is damaged");
   if (!/^[A-Za-z0-9_-]{43}$/.test(rootKey) || !isServerSetup(setup)) refuse("it is damaged");
   return secretsFrom(setup, rootKey);

@@ -21,6 +21,7 @@ export type CommandLine =
     readonly type: "accountAdded" | "accountRemoved" | "accountDisabled" | "accountEnabled" | "passwordSet";
     readonly account: string;
   }
+  | { readonly type: "healthy"; readonly address: string; readonly port: number }
   | { readonly type: "status" } & CoordinatorStatus;
 
 export interface UserCommand {
@@ -101,9 +102,9 @@ export async function runStatusCommand(dataFolder: string): Promise<readonly Com
 }
 
 async function makeRecord(admin: Admin, command: UserCommand, account: string): Promise<string> {
-  const accounts = await admin.ask({ kind: "listAccounts" });
   const { keys } = dataPaths(command.dataFolder);
-  const { serverSetup } = await openKeyFile(keys, { create: accounts.length === 0, random: command.random });
+  const mayCreate = async () => (await admin.ask({ kind: "listAccounts" })).length === 0;
+  const { serverSetup } = await openKeyFile(keys, { mayCreate, random: command.random });
   const password = parsePassword(await command.readPassword(account));
   return registerLocally({ password, serverSetup, account });
 }

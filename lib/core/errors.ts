@@ -39,7 +39,7 @@ export const errorCodes = {
   changed: { wire: 17, exit: 7, retryable: true },
   /** A name the network may hold but this machine must not (see `safe_path`). */
   unsafeName: { wire: 18, exit: 2, retryable: false },
-  /** The two programs speak no common protocol version. */
+  /** The two programs speak no common protocol version, or a file is of a newer program than this one. */
   version: { wire: 19, exit: 5, retryable: false },
   /** A limit of the coordinator or of this program would be passed. */
   limit: { wire: 20, exit: 2, retryable: false },
@@ -153,6 +153,28 @@ export class StoreError extends ShoalError {
     this.path = path;
     this.operation = operation;
   }
+}
+
+/** The error for a file whose schema is newer than the newest that this program knows; whoever throws it has left the file as it is. */
+export function newerSchema(path: string, found: number, known: number): StoreError {
+  return new StoreError("version", "open", path, `it has schema ${found}, and this program knows ${known}`, {
+    hint: "Use the newer release that wrote it; the file is as that one left it",
+  });
+}
+
+/**
+ * The error where the other side speaks other protocol versions than this program's.
+ * @param what What cannot be done, without "Cannot".
+ * @param them The other side, as `the coordinator`.
+ */
+export function otherVersions(what: string, them: string, theirs: readonly number[], ours: number): ShoalError {
+  const hint = theirs.every((version) => version > ours)
+    ? "Update this peer"
+    : theirs.every((version) => version < ours)
+    ? `Update ${them}`
+    : "Use programs of one release";
+  const text = `Cannot ${what}: ${them} speaks protocol ${theirs.join(", ")} and this peer speaks ${ours}`;
+  return new ShoalError("version", text, { hint });
 }
 
 /** The command line is wrong: exit 2, no stack. */

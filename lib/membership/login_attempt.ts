@@ -7,16 +7,24 @@
  */
 
 import { type Bytes, bytesEqual, copyBytes } from "../core/bytes.ts";
-import { errorCodeFromWire, ProtocolError, RemoteError, ShoalError, TimeoutError } from "../core/errors.ts";
+import {
+  errorCodeFromWire,
+  otherVersions,
+  ProtocolError,
+  RemoteError,
+  ShoalError,
+  TimeoutError,
+} from "../core/errors.ts";
 import { deviceIdFrom } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
+import { protocolVersion } from "../core/version.ts";
 import { openAccountKey, sealAccountKey } from "../session/account_key.ts";
 import { type SigningKey, signingKeyFrom } from "../session/device_key.ts";
 import { deriveSessionKeys, type FinishedLogin, foldAccount, transcriptHash } from "../session/opaque.ts";
 import { proveAuth, proveStart, signDevice } from "../session/proofs.ts";
 import type { Random } from "../session/random.ts";
 import { SealedChannel } from "../session/sealed_channel.ts";
-import { encodeHello, encodeStart, type Envelope, envelopeSizes, protocolVersion } from "../wire/envelope.ts";
+import { encodeHello, encodeStart, type Envelope, envelopeSizes } from "../wire/envelope.ts";
 import { type Addressed, encodeMessage, type Message, type MessageOf } from "../wire/message.ts";
 import type { Alive, Identity, MemberOptions } from "./types.ts";
 
@@ -72,7 +80,7 @@ export type LoginOutcome =
   | { readonly kind: "online"; readonly session: Session; readonly identity: Identity; readonly alive: Alive }
   /** Worth another attempt, after `waitMs` at the least. */
   | { readonly kind: "lost"; readonly error: ShoalError; readonly waitMs: number }
-  /** The REPLY does not prove that the coordinator knows this password: it is wrong, or the REPLY is forged. */
+  /** The REPLY does not prove that the coordinator knows this password, or there were version lists alone: so it is, or they are forged. */
   | { readonly kind: "unproven"; readonly error: ShoalError }
   | { readonly kind: "denied"; readonly error: ShoalError }
   /** Another device of this account put its key first: log in again at once and use that one. */
@@ -85,8 +93,8 @@ export class LoginAttempt {
   #state: LoginState = "hello";
   #step: Step;
   #nonce: Bytes = new Uint8Array(envelopeSizes.nonce);
-  /** Whether HELLO was answered with a version list that lacks ours. */
-  #otherVersions = false;
+  /** What the coordinator speaks, where HELLO was answered with a version list that lacks ours. */
+  #otherVersions: readonly number[] | undefined;
   #start: { readonly datagram: Bytes; readonly cookie: Bytes; readonly opaqueState: string } | undefined;
   #login: FinishedLogin | undefined;
   #channel: SealedChannel | undefined;
@@ -133,12 +141,12 @@ export class LoginAttempt {
       const hint = "Check its address and that it is running";
       return lost(new TimeoutError("Cannot reach the coordinator: no answer", limits.requestMs, sends, { hint }));
     }
-    if (nowMs < dueAtMs || this.#state !== "hello" || !this.#otherVersions || sends < hellosBeforeVersions) return;
-    return denied(
-      new ShoalError("version", "Cannot log in: the coordinator speaks other protocol versions", {
-        hint: "Use a peer and a coordinator of the same release",
-      }),
-    );
+    if (nowMs < dueAtMs || this.#state !== "hello" || sends < hellosBeforeVersions) return;
+    if (this.#otherVersions === undefined) return;
+    return {
+      kind: "unproven",
+      error: otherVersions("log in", "the coordinator", this.#otherVersions, protocolVersion),
+    };
   }
 
   /** The step's datagram, each time that it is to be sent. */
@@ -171,7 +179,7 @@ export class LoginAttempt {
         if (this.#state !== "start" || !bytesEqual(envelope.nonce, this.#nonce)) return;
         return refused(envelope);
       case "versions":
-        if (!envelope.versions.includes(protocolVersion)) this.#otherVersions = true;
+        if (!envelope.versions.includes(protocolVersion)) this.#otherVersions = envelope.versions;
         return;
     }
   }
@@ -185,7 +193,7 @@ export class LoginAttempt {
 
   #hello(nowMs: number): Step {
     this.#state = "hello";
-    this.#otherVersions = false;
+    this.#otherVersions = undefined;
     this.#nonce = this.#options.random(envelopeSizes.nonce);
     return stepFrom(nowMs, () => encodeHello(this.#nonce));
   }

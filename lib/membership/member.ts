@@ -20,7 +20,14 @@ import { limits } from "../core/limits.ts";
 import { Requests } from "../session/requests.ts";
 import { emptyShareDigest } from "../session/share_digest.ts";
 import { decodeEnvelope, type Envelope } from "../wire/envelope.ts";
-import { type Addressed, decodeMessage, encodeMessage, type MessageOf, requestAnswers } from "../wire/message.ts";
+import {
+  type Addressed,
+  decodeMessage,
+  encodeMessage,
+  type MessageOf,
+  refuseUnknown,
+  requestAnswers,
+} from "../wire/message.ts";
 import {
   type Credentials,
   deniedError,
@@ -42,7 +49,7 @@ const firstKeepAliveHandle = -2;
 const retryFirstMs = 500;
 const retryMaxMs = 15_000;
 
-/** Failed proofs in a row that end the logins of a peer that was online before. */
+/** Failed proofs, or attempts with version lists alone, in a row that end the logins of a peer that was online before. */
 const failedProofsMax = 5;
 
 type State =
@@ -211,8 +218,8 @@ export class Member {
       case "lost":
         return this.#lost(outcome.error, nowMs, outcome.waitMs);
       case "unproven":
-        // At a first login the password is wrong; once it was right, a forged reply is as likely, so it takes several in a row
-        // to be believed.
+        // At a first login the password is wrong, or the version another; once they were right, a forgery is as likely, so it takes
+        // several in a row to be believed.
         this.#failedProofs++;
         if (this.#wasOnline && this.#failedProofs < failedProofsMax) this.#lost(outcome.error, nowMs);
         else this.#deny(outcome.error);
@@ -269,7 +276,11 @@ export class Member {
     const opened = channel.open(envelope);
     if (opened === undefined) return;
     const decoded = decodeMessage(opened.payload);
-    if (!decoded.ok) return;
+    if (!decoded.ok) {
+      const refusal = refuseUnknown(opened.payload);
+      if (refusal !== undefined) this.#send(channel.seal(encodeMessage(refusal.transaction, refusal.message)));
+      return;
+    }
     const { transaction, message } = decoded.value;
     switch (message.kind) {
       case "pathChallenge":
@@ -317,10 +328,9 @@ export class Member {
     } else if (message.kind === "error") {
       const code = errorCodeFromWire(message.code);
       const { retryAfterMs } = message;
-      this.#fail(
-        handle,
-        new RemoteError(code, `The coordinator refused ${request.kind}: ${message.text}`, { retryAfterMs }),
-      );
+      const text = `The coordinator refused ${request.kind}: ${message.text}`;
+      const hint = code === "version" ? { hint: "Update the coordinator: it is older than this peer" } : {};
+      this.#fail(handle, new RemoteError(code, text, { retryAfterMs, ...hint }));
     } else if (message.kind === requestAnswers[request.kind as keyof typeof requestAnswers]) {
       this.#effects.push({ kind: "answered", handle, answer: message });
     } else {

@@ -67,6 +67,14 @@ export function listenTls(
 }
 
 /**
+ * Lets the TLS library gather its randomness (25 ms, once a process) on another thread: the first handshake would hold this one for as
+ * long. Making a key is what it takes; nobody gets it.
+ */
+export async function prepareTls(): Promise<void> {
+  await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign"]);
+}
+
+/**
  * Connects to a holder and completes the handshake, accepting its certificate (DER) and no other.
  * @throws {TimeoutError} If both are not done after `timeoutMs`.
  * @throws {NetworkError} If the endpoint refuses, is unreachable, or shows another certificate (code `untrusted`).

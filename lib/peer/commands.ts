@@ -19,6 +19,8 @@ export type Command =
   | { readonly command: "myfiles" }
   /** Paths are absolute: the process that was asked may have another working folder. */
   | { readonly command: "share"; readonly paths: readonly string[] }
+  /** Serves what is shared already. Nothing to do for a peer that runs; refused where it would have to be a second one. */
+  | { readonly command: "serve" }
   | { readonly command: "find"; readonly pattern: string }
   | { readonly command: "remove"; readonly names: readonly string[] }
   | {

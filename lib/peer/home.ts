@@ -14,42 +14,13 @@
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import { type Bytes, formatHex } from "../core/bytes.ts";
-import { StoreError, storeErrorFrom, UsageError } from "../core/errors.ts";
+import { StoreError, storeErrorFrom } from "../core/errors.ts";
 import { type SigningKey, signingKeyFrom } from "../session/device_key.ts";
 import type { Random } from "../session/random.ts";
-
-/** Where a peer keeps things. */
-export interface HomeFolders {
-  readonly config: string;
-  readonly state: string;
-  readonly cache: string;
-}
+import type { HomeFolders } from "./home_folders.ts";
 
 /** The longest path a Unix socket may have on Linux is 107 bytes; a longer one gets a folder of its own below /tmp. */
 const socketPathBytesMax = 100;
-
-/**
- * Finds the folders: all below `home` if it is given, else by the XDG base directories.
- * @throws {UsageError} If neither a home, nor the XDG variables, nor HOME say where.
- */
-export function homeFolders(home: string | undefined, env: (name: string) => string | undefined): HomeFolders {
-  if (home !== undefined) {
-    return { config: join(home, "config"), state: join(home, "state"), cache: join(home, "cache") };
-  }
-  const user = env("HOME");
-  const folder = (variable: string, below: string) => {
-    const base = env(variable) || (user ? join(user, below) : "");
-    if (base === "") {
-      throw new UsageError("Cannot find a home folder: HOME is not set", { hint: "Name one with --home DIR" });
-    }
-    return join(base, "shoal");
-  };
-  return {
-    config: folder("XDG_CONFIG_HOME", ".config"),
-    state: folder("XDG_STATE_HOME", join(".local", "state")),
-    cache: folder("XDG_CACHE_HOME", ".cache"),
-  };
-}
 
 /** The path of the local socket of the peer that owns a home. */
 export function localSocketPath(folders: HomeFolders): string {

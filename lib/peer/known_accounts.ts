@@ -7,7 +7,7 @@
 import { join } from "@std/path";
 import * as v from "valibot";
 import { formatHex, parseHex } from "../core/bytes.ts";
-import { StoreError } from "../core/errors.ts";
+import { newerSchema, StoreError } from "../core/errors.ts";
 import { foldAccount } from "../session/opaque.ts";
 import { readPrivateFile, writePrivateFile } from "./home.ts";
 
@@ -31,7 +31,10 @@ export class KnownAccounts {
     this.#known = known;
   }
 
-  /** Reads the file of a state folder. @throws {StoreError} If it is damaged: forgetting keys silently would undo their purpose. */
+  /**
+   * Reads the file of a state folder.
+   * @throws {StoreError} If it is damaged, or a newer program wrote it: forgetting keys silently would undo their purpose.
+   */
   static open(stateFolder: string): KnownAccounts {
     const path = join(stateFolder, "known_accounts.json");
     const bytes = readPrivateFile(path);
@@ -42,9 +45,11 @@ export class KnownAccounts {
     } catch {
       parsed = undefined;
     }
+    const found = (parsed as { schema?: unknown } | null | undefined)?.schema;
+    if (typeof found === "number" && found > schemaVersion) throw newerSchema(path, found, schemaVersion);
     const read = v.safeParse(fileSchema, parsed);
     if (!read.success) {
-      throw new StoreError("io", "use the remembered account keys in", path, "it is damaged or of a newer version", {
+      throw new StoreError("io", "use the remembered account keys in", path, "it is damaged", {
         hint: "Restore it, or remove it to meet every account anew (compare fingerprints then)",
       });
     }

@@ -68,7 +68,7 @@ export class LocalClient implements CommandRunner, Disposable {
     const connection = await this.#ask({ ask: "names" });
     const line = await connection.readLine();
     connection.close();
-    return line === undefined ? [] : (JSON.parse(line) as { names: string[] }).names;
+    return line === undefined ? [] : (JSON.parse(line) as { names?: string[] }).names ?? [];
   }
 
   [Symbol.dispose](): void {

@@ -1,7 +1,8 @@
 /**
  * local_protocol: how a second command reaches the peer that owns the home: one JSON object a line over its local socket, one
  * question a connection. Laws: 1) the owner parses what comes as strictly as if it came from a stranger;  2) hanging up
- * interrupts the command, and what is verified is kept.  (pure)
+ * interrupts the command, and what is verified is kept;  3) the two may be of different releases: questions, commands, fields and kinds
+ * of events are only added; what the owner does not know it refuses with `version`, what the asker does not know it leaves out.  (pure)
  *
  *     → {"ask":"run","command":{…},"coordinator":"127.0.0.1:5000","account":"alice"}
  *                                     ← events, the last {"type":"end","exitCode":0}
@@ -10,6 +11,7 @@
  */
 
 import * as v from "valibot";
+import { fail, ok, type Result } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import type { Command } from "./commands.ts";
 
@@ -23,6 +25,7 @@ const command = v.variant("command", [
   v.object({ command: v.literal("peers") }),
   v.object({ command: v.literal("myfiles") }),
   v.object({ command: v.literal("share"), paths: some(path) }),
+  v.object({ command: v.literal("serve") }),
   v.object({ command: v.literal("find"), pattern: name }),
   v.object({ command: v.literal("remove"), names: some(name) }),
   v.object({
@@ -64,16 +67,17 @@ export type LocalQuestion =
   | { readonly ask: "notes" }
   | { readonly ask: "names" };
 
-/** Reads a question; undefined for anything that is none. */
-export function parseQuestion(line: string): LocalQuestion | undefined {
+/** Reads a question. `unknown`: a question or a command that is none of ours, as newer programs have; `illegal`: a wrong field. */
+export function parseQuestion(line: string): Result<LocalQuestion, "unknown" | "illegal"> {
   let json: unknown;
   try {
     json = JSON.parse(line);
   } catch {
-    return undefined;
+    return fail("illegal");
   }
   const parsed = v.safeParse(question, json);
-  return parsed.success ? parsed.output : undefined;
+  if (parsed.success) return ok(parsed.output);
+  return fail(parsed.issues.some(({ type }) => type === "variant") ? "unknown" : "illegal");
 }
 
 /** Writes a question as one line. */

@@ -4,7 +4,7 @@ import type { LocalConnection, LocalListener } from "../net/local.ts";
 import type { CommandRunner } from "./commands.ts";
 import { type LocalQuestion, parseQuestion } from "./local_protocol.ts";
 import { errorEvent } from "./error_event.ts";
-import { UsageError } from "../core/errors.ts";
+import { ShoalError, UsageError } from "../core/errors.ts";
 
 const connectionsMax = 64;
 
@@ -69,15 +69,10 @@ export class LocalServer implements Disposable {
 
   async #serve(connection: LocalConnection): Promise<void> {
     const line = await connection.readLine();
-    const question = line === undefined ? undefined : parseQuestion(line);
-    if (question === undefined) {
-      const message = "Cannot run the command: not understood by the peer that owns this home";
-      await connection.writeLine(
-        JSON.stringify({ type: "error", code: "usage", message, hint: "Use programs of one release" }),
-      );
-      await connection.writeLine(JSON.stringify({ type: "end", exitCode: 2 }));
-      return;
-    }
+    if (line === undefined) return;
+    const parsed = parseQuestion(line);
+    if (!parsed.ok) return await refuse(connection, parsed.error === "unknown" ? unknownQuestion() : illegalQuestion());
+    const question = parsed.value;
     const hungUp = new AbortController();
     // Nothing more is said on a connection: whatever ends the next read is its end.
     connection.readLine().then(() => hungUp.abort());
@@ -95,22 +90,51 @@ export class LocalServer implements Disposable {
   }
 
   async #run(
-    { command, coordinator, account }: LocalQuestion & { readonly ask: "run" },
+    question: LocalQuestion & { readonly ask: "run" },
     connection: LocalConnection,
     signal: AbortSignal,
   ): Promise<void> {
+    const refusal = this.#refusal(question);
+    if (refusal !== undefined) return await refuse(connection, refusal);
+    for await (const event of this.#runner.run(question.command, signal)) {
+      await connection.writeLine(JSON.stringify(event));
+    }
+  }
+
+  #refusal({ command, coordinator, account }: LocalQuestion & { readonly ask: "run" }): ShoalError | undefined {
     const owner = this.#owner();
     const isOther = coordinator !== owner.coordinator ||
       (account !== null && account.toLowerCase() !== owner.account.toLowerCase());
     if (isOther) {
-      const error = new UsageError(
+      return new UsageError(
         `Cannot run the command: this home is in use by ${owner.account} at ${owner.coordinator}`,
         { hint: "Use another --home, or end that peer with: quit" },
       );
-      await connection.writeLine(JSON.stringify(errorEvent(error)));
-      await connection.writeLine(JSON.stringify({ type: "end", exitCode: error.exitCode }));
-      return;
     }
-    for await (const event of this.#runner.run(command, signal)) await connection.writeLine(JSON.stringify(event));
+    if (command.command !== "serve") return undefined;
+    return new ShoalError("exists", "Cannot serve: another process serves this home already", {
+      hint: "Ask it with: status; end it with: quit",
+    });
   }
+}
+
+async function refuse(connection: LocalConnection, error: ShoalError): Promise<void> {
+  await connection.writeLine(JSON.stringify(errorEvent(error)));
+  await connection.writeLine(JSON.stringify({ type: "end", exitCode: error.exitCode }));
+}
+
+function unknownQuestion(): ShoalError {
+  return new ShoalError(
+    "version",
+    "Cannot run the command: the peer that owns this home is older and does not know it",
+    {
+      hint: "End that peer with: quit; then run the command again",
+    },
+  );
+}
+
+function illegalQuestion(): ShoalError {
+  return new UsageError("Cannot run the command: the peer that owns this home does not take a part of it", {
+    hint: "A name or a path is too long, or there are too many of them",
+  });
 }

@@ -13,9 +13,9 @@ import { type Endpoint, formatEndpoint, isLoopback } from "../core/transport.ts"
 import type { Alive, Identity } from "../membership/types.ts";
 import { certificateHash, certificateKey, makeCertificate } from "../net/certificate.ts";
 import { listenLocal } from "../net/local.ts";
-import { listenTls } from "../net/tls.ts";
+import { listenTls, prepareTls } from "../net/tls.ts";
 import { listenUdp } from "../net/udp.ts";
-import { finishLogin, opaqueReady, startLogin } from "../session/opaque.ts";
+import { finishLogin, loadOpaque, startLogin } from "../session/opaque.ts";
 import type { Located } from "../transfer/fetch.ts";
 import { PieceChecker } from "../transfer/piece_check.ts";
 import { systemTimers } from "../transfer/timers.ts";
@@ -91,10 +91,10 @@ export class Peer implements CommandRunner, AsyncDisposable {
    * @throws {ShoalError} If the home is damaged, no port is free, or the login fails; nothing is left open then.
    */
   static async start(options: PeerOptions): Promise<Peer> {
-    const [certificate] = await Promise.all([deviceCertificate(options.home), opaqueReady]);
+    const [certificate] = await Promise.all([deviceCertificate(options.home), loadOpaque()]);
     const peer = new Peer(options, certificate);
     try {
-      await peer.#start();
+      await Promise.all([prepareTls(), peer.#start()]);
       return peer;
     } catch (error) {
       await peer[Symbol.asyncDispose]();
@@ -204,6 +204,7 @@ export class Peer implements CommandRunner, AsyncDisposable {
       case "fetch":
         await this.#fetches.run(command, signal, emit);
         return;
+      case "serve":
       case "quit":
         return;
       default: {

@@ -33,7 +33,7 @@ export interface QueryContext {
   readonly home: string;
 }
 
-type Query = Exclude<Command, { readonly command: "share" | "fetch" | "quit" }>;
+type Query = Exclude<Command, { readonly command: "share" | "serve" | "fetch" | "quit" }>;
 
 /** Answers one query. @throws {ShoalError} With the exit code's class. */
 export async function* answerQuery(

@@ -14,7 +14,7 @@ import type { ShareEntry } from "../wire/message.ts";
 import type { AnnouncedLibrary, Announcer } from "./announcer.ts";
 import type { PeerEvent } from "./commands.ts";
 import { errorEvent } from "./error_event.ts";
-import type { HomeFolders } from "./home.ts";
+import type { HomeFolders } from "./home_folders.ts";
 import { ProgressPace } from "./progress_pace.ts";
 import { untilAborted } from "./until_aborted.ts";
 

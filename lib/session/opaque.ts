@@ -6,12 +6,23 @@
  */
 
 import { createHash, hkdfSync } from "node:crypto";
-import { client, ready, server } from "@serenity-kit/opaque";
 import { type Bytes, formatBase64Url, parseBase64Url } from "../core/bytes.ts";
 import type { SessionKeys } from "./sealed_channel.ts";
 
-/** Await once at start: the library's WebAssembly is loaded. */
-export const opaqueReady: Promise<void> = ready;
+/** The library, once `loadOpaque` has loaded it. */
+let library: typeof import("@serenity-kit/opaque") | undefined;
+
+/** Loads the library's WebAssembly (10 ms), which what proves no password does without. Await it before a password is used. */
+export async function loadOpaque(): Promise<void> {
+  const opaque = await import("@serenity-kit/opaque");
+  await opaque.ready;
+  library = opaque;
+}
+
+function opaque(): NonNullable<typeof library> {
+  if (library === undefined) throw new TypeError("loadOpaque() has not been awaited");
+  return library;
+}
 
 /** How a password is stretched: argon2id with memory in KiB. Fixed by the protocol; simulations alone pass a cheap one. */
 export type Stretching = { readonly iterations: number; readonly memory: number; readonly parallelism: number };
@@ -30,7 +41,7 @@ export function foldAccount(account: string): string {
 
 /** Starts a login: KE1 to send, and the state to keep. */
 export function startLogin(password: string): { readonly ke1: Bytes; readonly state: string } {
-  const started = client.startLogin({ password });
+  const started = opaque().client.startLogin({ password });
   return { ke1: parseBase64Url(started.startLoginRequest), state: started.clientLoginState };
 }
 
@@ -52,6 +63,7 @@ export function finishLogin(
   ke2: Uint8Array,
   stretching: Stretching = defaultStretching,
 ): FinishedLogin | undefined {
+  const { client } = opaque();
   let finished: ReturnType<typeof client.finishLogin>;
   try {
     finished = client.finishLogin({
@@ -74,7 +86,7 @@ export function finishLogin(
 
 /** Makes the coordinator's long-term OPAQUE setup; belongs in the key file. */
 export function createServerSetup(): string {
-  return server.createSetup();
+  return opaque().server.createSetup();
 }
 
 /** Answers KE1. With `record: null` the answer is that of an account that is there, in time and size (RFC 9807 §10.9). */
@@ -84,6 +96,7 @@ export function answerLogin(
   record: string | null,
   ke1: Uint8Array,
 ): { readonly ke2: Bytes; readonly state: string } | undefined {
+  const { server } = opaque();
   try {
     const answered = server.startLogin({
       serverSetup,
@@ -99,6 +112,7 @@ export function answerLogin(
 
 /** Checks KE3; the 64-byte session key, or undefined where it does not prove the password. */
 export function acceptLogin(state: string, ke3: Uint8Array): Bytes | undefined {
+  const { server } = opaque();
   try {
     return parseBase64Url(
       server.finishLogin({ serverLoginState: state, finishLoginRequest: formatBase64Url(ke3) }).sessionKey,
@@ -117,6 +131,7 @@ export function registerLocally(
     readonly stretching?: Stretching;
   },
 ): string {
+  const { client, server } = opaque();
   const started = client.startRegistration({ password });
   const response = server.createRegistrationResponse({
     serverSetup,

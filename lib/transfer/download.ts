@@ -11,6 +11,7 @@ import {
   ContentError,
   errorCodeFromWire,
   NetworkError,
+  otherVersions,
   ProtocolError,
   RemoteError,
   ShoalError,
@@ -18,6 +19,7 @@ import {
 import type { Content, DeviceId } from "../core/ids.ts";
 import { limits, mib } from "../core/limits.ts";
 import type { ByteStream } from "../core/transport.ts";
+import { protocolVersion } from "../core/version.ts";
 import { layerBytesFor, type Manifest, manifestFrom } from "../content/manifest.ts";
 import type { SigningKey } from "../session/device_key.ts";
 import { proveTransfer } from "../session/proofs.ts";
@@ -26,7 +28,6 @@ import { FrameStream, type IncomingFrame } from "./frame_stream.ts";
 import type { PieceQueue } from "./piece_queue.ts";
 import type { PieceCheck } from "./piece_check.ts";
 import type { Timers } from "./timers.ts";
-import { transferVersion } from "./upload.ts";
 import type { VerifiedHolder } from "./verified_holder.ts";
 
 /** Who fetches: shown to holders. */
@@ -108,10 +109,8 @@ async function introduce(frames: FrameStream, { holder, identity, timers }: Down
   const endNudges = nudge(frames, timers);
   const challenge = await next(frames, holder).finally(endNudges);
   if (challenge.kind !== "challenge") throw broken(holder, "its first frame is not CHALLENGE");
-  if (challenge.version !== transferVersion) {
-    throw new ShoalError("version", `Cannot fetch from ${nameOf(holder)}: it speaks version ${challenge.version}`, {
-      hint: "Update the older of the two programs",
-    });
+  if (challenge.version !== protocolVersion) {
+    throw otherVersions(`fetch from ${nameOf(holder)}`, "that peer", [challenge.version], protocolVersion);
   }
   const { deviceKey, deviceId, accountKey, deviceSignature } = identity;
   const { ticket } = holder;

@@ -10,6 +10,7 @@ import { type ErrorCode, errorCodes, NetworkError, ProtocolError, ShoalError, Ti
 import type { Content, DeviceId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import type { ByteStream } from "../core/transport.ts";
+import { protocolVersion } from "../core/version.ts";
 import { verifyDevice, verifyTransfer } from "../session/proofs.ts";
 import type { Random } from "../session/random.ts";
 import { openTicket } from "../session/ticket.ts";
@@ -19,9 +20,6 @@ import type { Ticket } from "../wire/ticket.ts";
 import { FrameStream } from "./frame_stream.ts";
 import { RequestQueue } from "./request_queue.ts";
 import type { Timers } from "./timers.ts";
-
-/** The transfer protocol's version in CHALLENGE. */
-export const transferVersion = 1;
 
 /** How long a refused side has to read why, in milliseconds. */
 const lingerMs = 1_000;
@@ -141,7 +139,7 @@ async function meet(frames: FrameStream, deps: UploadDeps): Promise<Ticket> {
   });
   try {
     const nonce = deps.random(32);
-    await frames.write(encodeFrame({ kind: "challenge", version: transferVersion, nonce }));
+    await frames.write(encodeFrame({ kind: "challenge", version: protocolVersion, nonce }));
     const hello = await frames.readFrame();
     if (hello?.kind !== "hello") throw new ProtocolError("Cannot serve: the first frame is not HELLO");
     return checkHello(hello, nonce, deps);

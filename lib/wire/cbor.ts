@@ -84,7 +84,7 @@ function depthIsLegal(bytes: Uint8Array): boolean {
 }
 
 /** Decodes one whole value by its field; trailing bytes are illegal. */
-export function decodeCbor<T>(bytes: Uint8Array, field: Field<T>): Result<T> {
+export function decodeCbor<T>(bytes: Uint8Array, field: Pick<Field<T>, "fromCbor">): Result<T> {
   if (!depthIsLegal(bytes)) return fail("a construct outside the payload subset");
   try {
     return ok(field.fromCbor(decode(bytes, decodeOptions)));

@@ -21,10 +21,8 @@ import type { Bytes } from "../core/bytes.ts";
 import { fail, ok, type Result } from "../core/errors.ts";
 import type { DeviceId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
+import { protocolVersion } from "../core/version.ts";
 import { bytes, decodeCbor, encodeCbor, hexId, optional, record, text, type ValueOf } from "./cbor.ts";
-
-/** The one version that this code speaks. */
-export const protocolVersion = 1;
 
 export const envelopeKinds = {
   hello: 1,

@@ -1,7 +1,7 @@
 /**
  * message: the control messages that travel inside sealed datagrams. A payload is one CBOR array
  * `[code, transaction, …fields]`; the tables below are the CDDL of PROTOCOL.md "Control messages" in code. Laws: 1) a
- * decoded message is already legal;  2) codes are append-only;  3) every request names a transaction of its sender and gets one answer
+ * decoded message is already legal;  2) codes are append-only, and one that is not known is refused, not ignored;  3) every request names a transaction of its sender and gets one answer
  * with that number, a `close` none.  (pure)
  */
 
@@ -233,6 +233,25 @@ export function encodeMessage(transaction: number, message: Message): Bytes {
 export function decodeMessage(payload: Uint8Array): Result<Addressed> {
   const decoded = decodeCbor(payload, addressed);
   return decoded.ok ? ok(decoded.value) : fail(decoded.error);
+}
+
+/** Reads what a message of no known code begins with, alike in all of them. */
+const unknownMessage: Pick<Field<number>, "fromCbor"> = {
+  fromCbor(value) {
+    const [code, number] = Array.isArray(value) ? value : [];
+    if (kindByCode.has(uint().fromCbor(code))) throw new Error("a known message code");
+    return uint(Number.MAX_SAFE_INTEGER, 1).fromCbor(number);
+  },
+};
+
+/**
+ * Answers a legal payload whose code is none of ours: somebody newer asks, and must not wait in vain. Undefined for what is illegal, and
+ * for transaction 0, which wants no answer.
+ */
+export function refuseUnknown(payload: Uint8Array): Addressed | undefined {
+  const transaction = decodeCbor(payload, unknownMessage);
+  if (!transaction.ok) return undefined;
+  return { transaction: transaction.value, message: errorMessage("version", "that message is not known here") };
 }
 
 /** Builds the answer that refuses a request. The text is cut to its limit, what no text field may hold becomes `?`. */

@@ -3,7 +3,7 @@
  * `openssl dgst -sha256`, in one run and in turns, so that all meet the same machine. Ours is encrypted, hashes each piece and writes
  * it; theirs is encrypted, written, and then hashed. Prints medians and ratios; asserts nothing.
  *
- *     deno task bench [rounds]
+ *     deno task bench transfer [rounds]
  */
 
 import { mib } from "../../lib/core/limits.ts";
@@ -19,7 +19,8 @@ interface Way {
   fetch(sync: boolean): Promise<number>;
 }
 
-async function main(rounds: number): Promise<void> {
+/** Measures all ways, not synced and synced. @param rounds How many fetches each median is of. */
+export async function benchTransfer(rounds: number): Promise<void> {
   await using stage = await Stage.open({ alice: "a", bob: "b", carol: "c" });
   const source = stage.path("source");
   await Deno.mkdir(source);
@@ -113,5 +114,3 @@ async function peakMemory(pid: number): Promise<string> {
   const peak = /VmHWM:\s+(\d+) kB/.exec(new TextDecoder().decode(stdout))?.[1];
   return peak === undefined ? "unknown" : `${(Number(peak) * 1.024 / 1000).toFixed(0)} MB`;
 }
-
-await main(Number(Deno.args[0] ?? 5));

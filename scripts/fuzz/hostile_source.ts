@@ -7,6 +7,7 @@ import type { Bytes } from "../../lib/core/bytes.ts";
 import { concatBytes } from "../../lib/core/bytes.ts";
 import { deviceIdFrom } from "../../lib/core/ids.ts";
 import { limits } from "../../lib/core/limits.ts";
+import { protocolVersion } from "../../lib/core/version.ts";
 import { startLogin } from "../../lib/session/opaque.ts";
 import {
   decodeEnvelope,
@@ -15,7 +16,6 @@ import {
   envelopeKinds,
   envelopeSizes,
   finishHeader,
-  protocolVersion,
   sealedHeader,
 } from "../../lib/wire/envelope.ts";
 import type { Seeded } from "../../tests/sim/seeded.ts";

@@ -65,6 +65,16 @@ Deno.test("parseFlags() prefers the command line to the environment, that to the
   assertEquals(parseFlags([], table, sources({ SHOAL_HELP: "1" })).values.help, false);
 });
 
+Deno.test("parseFlags() reads a second variable of an option where its own is not set or empty", () => {
+  const secret = { accounts: { value: "FILE", help: "accounts", alsoEnv: "SHOAL_ACCOUNTS_FILE" } } as const;
+  const read = (env: Record<string, string>) => parseFlags([], secret, sources(env, { accounts: "c" })).values.accounts;
+  assertEquals(read({ SHOAL_ACCOUNTS_FILE: "b" }), "b");
+  assertEquals(read({ SHOAL_ACCOUNTS: "", SHOAL_ACCOUNTS_FILE: "b" }), "b");
+  assertEquals(read({ SHOAL_ACCOUNTS: "a", SHOAL_ACCOUNTS_FILE: "b" }), "a");
+  assertEquals(read({}), "c");
+  assertStringIncludes(formatFlags(secret), "(SHOAL_ACCOUNTS; SHOAL_ACCOUNTS_FILE)");
+});
+
 Deno.test("parseFlags() refuses an unknown option and names the nearest", () => {
   const error = assertThrows(() => parseFlags(["--hots", "x"], table, sources()), UsageError, '"--hots"');
   assertEquals(error.hint, "Did you mean --host");

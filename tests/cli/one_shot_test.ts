@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { type OneShotOptions, runOneShot } from "../../lib/cli/one_shot.ts";
-import { presentationOf } from "../../lib/cli/presentation.ts";
+import { jsonPresentation } from "../../lib/cli/presentation.ts";
+import { textPresentation } from "../../lib/cli/text_presentation.ts";
 import { ShoalError } from "../../lib/core/errors.ts";
 import type { Command, FileEvent, PeerEvent } from "../../lib/peer/commands.ts";
 import { end, FakeRunner, FakeSignals, forever, MemoryScreen, type Step, until } from "./fakes.ts";
@@ -39,7 +40,12 @@ function start(
   const result = runOneShot({
     runner,
     command,
-    presentation: presentationOf({ screen, json, quiet: false, verbose: false, clock: () => 0 }),
+    presentation: (json ? jsonPresentation : textPresentation)({
+      screen,
+      quiet: false,
+      verbose: false,
+      clock: () => 0,
+    }),
     signals,
     ready: undefined,
     ended: undefined,
@@ -83,6 +89,14 @@ Deno.test("share serves under --json too, and SIGTERM ends it in order", async (
     `{"type":"shared","v":1,"name":"a","bytes":1,"id":"${id}"}`,
     '{"type":"ready","v":1,"program":"peer","address":"::1","port":1,"account":"ada","device":"vm"}',
   ]);
+  signals.send("SIGTERM");
+  assertEquals(await result, 0);
+});
+
+Deno.test("serve goes on until SIGTERM, which ends it with exit code 0", async () => {
+  const { result, screen, signals, exit } = start({ command: "serve" }, [[end()]], { ready });
+  await until(() => screen.dataLines.length === 1);
+  assertEquals([screen.dataLines, exit()], [["Ready: ada/vm, serving on [::1]:1"], undefined]);
   signals.send("SIGTERM");
   assertEquals(await result, 0);
 });

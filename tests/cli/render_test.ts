@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { presentationOf } from "../../lib/cli/presentation.ts";
+import { textPresentation } from "../../lib/cli/text_presentation.ts";
 import { displayWidth } from "../../lib/cli/width.ts";
 import type { PeerEvent } from "../../lib/peer/commands.ts";
 import { MemoryScreen } from "./fakes.ts";
@@ -18,7 +18,7 @@ interface Options {
 function render(events: readonly PeerEvent[], options: Options = {}): MemoryScreen {
   const { width, quiet = false, verbose = false, command } = options;
   const screen = new MemoryScreen(width);
-  const sink = presentationOf({ screen, json: false, quiet, verbose, clock: () => nowMs }).open();
+  const sink = textPresentation({ screen, quiet, verbose, clock: () => nowMs }).open();
   for (const event of events) sink.show(event);
   sink.finish(command);
   return screen;

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { presentationOf } from "../../lib/cli/presentation.ts";
+import { jsonPresentation } from "../../lib/cli/presentation.ts";
 import { runScript, type ScriptOptions } from "../../lib/cli/script.ts";
+import { textPresentation } from "../../lib/cli/text_presentation.ts";
 import type { Command } from "../../lib/peer/commands.ts";
 import { end, FakeRunner, FakeSignals, forever, MemoryScreen, type Step, until } from "./fakes.ts";
 
@@ -25,7 +26,12 @@ function start(
   const result = runScript({
     runner,
     lines,
-    presentation: presentationOf({ screen, json, quiet: false, verbose: false, clock: () => 0 }),
+    presentation: (json ? jsonPresentation : textPresentation)({
+      screen,
+      quiet: false,
+      verbose: false,
+      clock: () => 0,
+    }),
     signals,
     context: { cwd: "/here", fetch: { folder: "/in", onExists: "refuse", timeoutMs: 60_000, sync: true } },
     homeFolder: undefined,

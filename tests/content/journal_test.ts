@@ -104,16 +104,16 @@ Deno.test("Journal refuses one of a newer version and leaves it as it is", () =>
   const stored = Deno.readFileSync(path);
   stored[9] = 2;
   Deno.writeFileSync(path, stored);
-  const error = assertThrows(() => open(folder.path), StoreError, "newer version");
+  const error = assertThrows(() => open(folder.path), StoreError, "it has schema 2, and this program knows 1");
   assertEquals(error.code, "version");
   assertEquals(Deno.readFileSync(path), stored);
 });
 
-Deno.test("Journal begins anew where the header is of another path or content, or damaged", () => {
+Deno.test("Journal begins anew where the header is of another path or content, of an older schema, or damaged", () => {
   using folder = tempFolder();
   const path = leaveJournal(folder.path);
   const stored = Deno.readFileSync(path);
-  for (const at of [0, 7, 14, 16, 47, 50, 56, 60]) {
+  for (const at of [0, 7, 9, 14, 16, 47, 50, 56, 60]) {
     const damaged = stored.slice();
     damaged[at]! ^= 1;
     Deno.writeFileSync(path, damaged);

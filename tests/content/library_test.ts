@@ -304,9 +304,12 @@ Deno.test("the library is its owner's alone, and one of a newer version is left 
   {
     using db = new DatabaseSync(path);
     db.exec("PRAGMA user_version = 2");
+    using cache = new DatabaseSync(`${folder.path}/cache/hashes.db`);
+    cache.exec("PRAGMA user_version = 2");
   }
-  const error = assertThrows(() => openLibrary(folder), StoreError, "newer version");
-  assertEquals(error.code, "version");
-  using db = new DatabaseSync(path);
-  assertEquals(db.prepare("SELECT name FROM entries").all().length, 1);
+  const files = [path, `${folder.path}/cache/hashes.db`];
+  const stored = files.map((file) => Deno.readFileSync(file));
+  const error = assertThrows(() => openLibrary(folder), StoreError, "it has schema 2, and this program knows 1");
+  assertEquals([error.code, error.path], ["version", path]);
+  assertEquals(files.map((file) => Deno.readFileSync(file)), stored, "the cache of that newer program stays too");
 });

@@ -8,7 +8,7 @@ import {
   answerLogin,
   createServerSetup,
   finishLogin,
-  opaqueReady,
+  loadOpaque,
   startLogin,
 } from "../../lib/session/opaque.ts";
 import { temporaryFolder } from "./temporary_folder.ts";
@@ -86,7 +86,7 @@ Deno.test("parseCredentials() names the line that is wrong, and no password", ()
 
 Deno.test("PendingAccounts registers what is missing and leaves what is there", async () => {
   using folder = temporaryFolder();
-  await opaqueReady;
+  await loadOpaque();
   const store = openSqliteStore(`${folder.path}/db`);
   const serverSetup = createServerSetup();
   await store.putAccount("Ada", "old record", { overwrite: false, nowMs: 1 });
@@ -123,7 +123,7 @@ Deno.test("PendingAccounts registers what is missing and leaves what is there", 
 
 Deno.test("PendingAccounts registers an account at once for who waits for it, and once", async () => {
   using folder = temporaryFolder();
-  await opaqueReady;
+  await loadOpaque();
   const store = openSqliteStore(`${folder.path}/db`);
   let puts = 0;
   const counting = Object.assign(Object.create(store), {
@@ -153,7 +153,7 @@ Deno.test("PendingAccounts registers an account at once for who waits for it, an
 
 Deno.test("PendingAccounts keeps an account that the store refused", async () => {
   using folder = temporaryFolder();
-  await opaqueReady;
+  await loadOpaque();
   const store = openSqliteStore(`${folder.path}/db`);
   let fails = true;
   const failing = Object.assign(Object.create(store), {

@@ -110,6 +110,27 @@ Deno.test("junk on the socket is answered and harms nobody", async () => {
   assertEquals(await admin.ask({ kind: "listAccounts" }), []);
 });
 
+Deno.test("a request that the coordinator does not know is refused with the reason, a code that the command does not know is unknown", async () => {
+  await using running = setUp();
+  await using admin = await openAdmin(running.paths, clock);
+  const error = await assertRejects(() => admin.ask({ kind: "future" } as never), ShoalError, "of another release");
+  assertEquals([error.code, error.exitCode], ["version", 5]);
+  assertStringIncludes(error.hint!, "anew");
+  assertEquals(await admin.ask({ kind: "listAccounts", future: 1 } as never), []);
+
+  using folder = temporaryFolder();
+  const paths = dataPaths(folder.path);
+  const listener = listenLocal(paths.socket);
+  await using newer = await openRunningAdmin(paths);
+  const asked = newer.ask({ kind: "status" });
+  const connection = (await listener.accept())!;
+  await connection.readLine();
+  await connection.writeLine('{"error": {"code": "future", "message": "Cannot do it"}}');
+  assertEquals((await assertRejects(() => asked, ShoalError, "Cannot do it")).exitCode, 1);
+  connection.close();
+  listener.close();
+});
+
 Deno.test("a command works on the store where no coordinator runs", async () => {
   using folder = temporaryFolder();
   const paths = dataPaths(folder.path);

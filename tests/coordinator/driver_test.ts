@@ -5,10 +5,10 @@ import { limits } from "../../lib/core/limits.ts";
 import type { Datagrams, Endpoint } from "../../lib/core/transport.ts";
 import { Driver, type DriverOptions } from "../../lib/coordinator/driver.ts";
 import type { Effect, Input, LogEvent } from "../../lib/coordinator/role/types.ts";
-import { opaqueReady } from "../../lib/session/opaque.ts";
+import { loadOpaque } from "../../lib/session/opaque.ts";
 import { FakeStore, turns, writeAsk } from "./fake_store.ts";
 
-await opaqueReady;
+await loadOpaque();
 
 const peer: Endpoint = { ip: "127.0.0.1", port: 4000 };
 

@@ -2,10 +2,10 @@ import { assert, assertEquals } from "@std/assert";
 import { limits } from "../../lib/core/limits.ts";
 import { OpaqueQueue } from "../../lib/coordinator/opaque_queue.ts";
 import type { Input } from "../../lib/coordinator/role/types.ts";
-import { createServerSetup, finishLogin, opaqueReady, registerLocally, startLogin } from "../../lib/session/opaque.ts";
+import { createServerSetup, finishLogin, loadOpaque, registerLocally, startLogin } from "../../lib/session/opaque.ts";
 
 const stretching = { iterations: 1, memory: 8, parallelism: 1 };
-await opaqueReady;
+await loadOpaque();
 const serverSetup = createServerSetup();
 
 type Answer = Extract<Input, { kind: "opaqueStarted" | "opaqueFinished" }>;

@@ -23,7 +23,10 @@ function command(dataFolder: string, action: UserAction, account?: string, passw
 
 /** Whether a password logs in, by the data folder alone. */
 async function logsIn(folder: string, account: string, password: string): Promise<boolean> {
-  const { serverSetup } = await openKeyFile(dataPaths(folder).keys, { create: false, random });
+  const { serverSetup } = await openKeyFile(dataPaths(folder).keys, {
+    mayCreate: () => Promise.resolve(false),
+    random,
+  });
   const store = openSqliteStore(dataPaths(folder).database);
   const answer = await store.read({ operation: "credential", ask: { account, deviceId: null } });
   await store.close();

@@ -1,6 +1,9 @@
 /** ARCHITECTURE.md names files and functions that are there, and the imports that check_layers grants. */
 
 import { assert, assertEquals } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { Library } from "../../lib/content/library.ts";
+import { migrations } from "../../lib/coordinator/store/sqlite_schema.ts";
 import { layers } from "../../scripts/check_layers.ts";
 
 const root = new URL("../../", import.meta.url);
@@ -36,6 +39,23 @@ Deno.test("every function that ARCHITECTURE.md follows is in its file", async ()
     }
   }
   assert(count > 20);
+});
+
+Deno.test("the schemas that ARCHITECTURE.md tells are those of the code", async () => {
+  const table = new Map(rows("What is on disk").map(([file, , schema]) => [file!.replaceAll("`", ""), schema!]));
+  const folder = await Deno.makeTempDir({ prefix: "shoal-" });
+  try {
+    Library.open({ stateFolder: folder, cacheFolder: folder, entryHash: () => new Uint8Array(32) }).close();
+    const schemaOf = (name: string) => {
+      using db = new DatabaseSync(`${folder}/${name}`);
+      return String(db.prepare("PRAGMA user_version").get()!["user_version"]);
+    };
+    assertEquals(table.get("state/library.db"), schemaOf("library.db"));
+    assertEquals(table.get("cache/hashes.db"), schemaOf("hashes.db"));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+  assertEquals(table.get("coordinator.db"), String(migrations.length));
 });
 
 Deno.test("the import table of ARCHITECTURE.md is that of check_layers, for the folders that are there", () => {

@@ -158,6 +158,39 @@ Deno.test("a lock and a socket left by SIGKILL are taken over, and what was shar
   assertEquals(fetched.code, 0, fetched.stdout + fetched.stderr);
 });
 
+Deno.test("serve needs no terminal, serves what was shared before, and ends by SIGTERM", async () => {
+  await using stage = await Stage.open(accounts);
+  await stage.coordinator();
+  await writeFile(stage.path("kept.txt"), "kept");
+  const sharing = stage.peer("alice", ["share", stage.path("kept.txt")]);
+  await sharing.ready();
+  assertEquals((await stage.peer("alice", ["serve"]).end()).code, 10);
+  sharing.signal("SIGTERM");
+  await sharing.end();
+  const serving = stage.peer("alice", ["serve"]);
+  await serving.ready();
+  const fetched = await stage.peer("bob", ["fetch", "kept.txt"]).end();
+  assertEquals(fetched.code, 0, fetched.stdout + fetched.stderr);
+  serving.signal("SIGTERM");
+  assertEquals((await serving.end()).code, 0);
+});
+
+Deno.test("SIGTERM ends a peer that serves, and does not wait for the fetches of other processes", async () => {
+  await using stage = await Stage.open(accounts);
+  await stage.coordinator();
+  await writeFile(stage.path("held.txt"), "held");
+  const holder = stage.peer("bob", ["share", stage.path("held.txt")]);
+  await holder.ready();
+  const serving = stage.peer("alice", ["serve"]);
+  await serving.ready();
+  holder.signal("SIGSTOP");
+  const fetching = stage.peer("alice", ["fetch", "held.txt"]);
+  while (ofType(await stage.peer("alice", ["transfers"]).end(), "transfer").length === 0);
+  serving.signal("SIGTERM");
+  const [served, fetched] = await Promise.all([serving.end(), fetching.end()]);
+  assertEquals([served.code, fetched.code], [0, 5], served.stderr + fetched.stdout);
+});
+
 Deno.test("verify tells a file that the network has from one that is altered", async () => {
   await using stage = await Stage.open(accounts);
   await stage.coordinator();

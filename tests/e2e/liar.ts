@@ -56,7 +56,10 @@ export class Liar implements AsyncDisposable {
 
   /** The root of the keys under which tickets are sealed: a coordinator can make any ticket. */
   async ticketRoot(): Promise<Uint8Array> {
-    const { keys } = await openKeyFile(this.#stage.path("data", "keys.json"), { create: false, random });
+    const { keys } = await openKeyFile(this.#stage.path("data", "keys.json"), {
+      mayCreate: () => Promise.resolve(false),
+      random,
+    });
     return keys.ticket;
   }
 

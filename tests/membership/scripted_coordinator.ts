@@ -13,7 +13,7 @@ import {
   createServerSetup,
   deriveSessionKeys,
   finishLogin,
-  opaqueReady,
+  loadOpaque,
   registerLocally,
   startLogin,
   transcriptHash,
@@ -23,7 +23,7 @@ import { SealedChannel } from "../../lib/session/sealed_channel.ts";
 import { decodeEnvelope, encodeCookie, encodeReply, encodeReset, type Envelope } from "../../lib/wire/envelope.ts";
 import { type Addressed, decodeMessage, encodeMessage, type Message, type MessageOf } from "../../lib/wire/message.ts";
 
-await opaqueReady;
+await loadOpaque();
 
 /** Stretching that takes microseconds: what OPAQUE proves is the same. */
 export const cheapStretching = { iterations: 1, memory: 8, parallelism: 1 } as const;
@@ -136,6 +136,11 @@ export class ScriptedCoordinator {
   /** Seals a message to the peer in the current session. */
   seal(transaction: number, message: Message): Bytes {
     return this.#channel!.seal(encodeMessage(transaction, message));
+  }
+
+  /** Seals any payload to the peer in the current session. */
+  sealPayload(payload: Uint8Array): Bytes {
+    return this.#channel!.seal(payload);
   }
 
   /** A RESET of the current session, or with another token. */

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { formatHex } from "../../lib/core/bytes.ts";
 import { StoreError, UsageError } from "../../lib/core/errors.ts";
-import { Home, homeFolders, localSocketPath } from "../../lib/peer/home.ts";
+import { Home, localSocketPath } from "../../lib/peer/home.ts";
+import { homeFolders } from "../../lib/peer/home_folders.ts";
 import { KnownAccounts } from "../../lib/peer/known_accounts.ts";
 
 const random = (size: number) => crypto.getRandomValues(new Uint8Array(size));
@@ -80,9 +81,22 @@ Deno.test("KnownAccounts.open() refuses a damaged file rather than forget every 
     KnownAccounts.open(folder).remember(new Uint8Array(32), "a", new Uint8Array(32));
     const path = join(folder, "known_accounts.json");
     for (
-      const damage of ["{", "[]", '{"schema":2,"coordinators":{}}', '{"schema":1,"coordinators":{"x":{"a":"zz"}}}']
+      const damage of ["{", "[]", '{"schema":0,"coordinators":{}}', '{"schema":1,"coordinators":{"x":{"a":"zz"}}}']
     ) {
       Deno.writeTextFileSync(path, damage);
       assertThrows(() => KnownAccounts.open(folder), StoreError, "damaged");
     }
+  }));
+
+Deno.test("KnownAccounts.open() refuses a newer program's file, says so, and leaves it as it is", () =>
+  withFolder((folder) => {
+    const path = join(folder, "known_accounts.json");
+    const newer = '{"schema":2,"networks":[]}';
+    Deno.writeTextFileSync(path, newer, { mode: 0o600 });
+    const error = assertThrows(
+      () => KnownAccounts.open(folder),
+      StoreError,
+      "it has schema 2, and this program knows 1",
+    );
+    assertEquals([error.code, error.path, Deno.readTextFileSync(path)], ["version", path, newer]);
   }));

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { NetworkError } from "../../lib/core/errors.ts";
 import { listenLocal } from "../../lib/net/local.ts";
@@ -78,6 +78,58 @@ Deno.test("a command that means another coordinator or account is refused", () =
     assertEquals(runner.ran, []);
   }));
 
+Deno.test("serve is refused where a peer serves already: there would be no second one", () =>
+  withServer(async (path, runner) => {
+    using client = await LocalClient.open({ path, ...owner });
+    const events = await eventsOf(client, { command: "serve" });
+    assertEquals(events.map((event) => event.type === "error" ? event.code : event), ["exists", {
+      type: "end",
+      exitCode: 10,
+    }]);
+    assertEquals(runner.ran, []);
+  }));
+
+Deno.test("an owner of an older release refuses a command that it does not know, and does one with a field that it does not know", () =>
+  withServer(async (path, runner) => {
+    using client = await LocalClient.open({ path, ...owner });
+    const [error, end] = await eventsOf(client, { command: "future", names: ["a"] } as never);
+    assert(error?.type === "error");
+    assertEquals([error.code, end], ["version", { type: "end", exitCode: 5 }]);
+    assertStringIncludes(error.message, "the peer that owns this home is older");
+    assertStringIncludes(error.hint, "quit");
+    const events = await eventsOf(client, { command: "find", pattern: "a", future: [1] } as never);
+    assertEquals(events.map(({ type }) => type), ["file", "end"]);
+    assertEquals(runner.ran, [{ command: "find", pattern: "a" }]);
+    const [tooLong] = await eventsOf(client, { command: "find", pattern: "a".repeat(401) });
+    assertEquals(tooLong?.type === "error" && tooLong.code, "usage");
+  }));
+
+Deno.test("a client of an older release passes on events that it does not know, up to the end", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "shoal-local-" });
+  const path = join(folder, "peer.sock");
+  const listener = listenLocal(path);
+  try {
+    using client = await LocalClient.open({ path, ...owner });
+    const events = eventsOf(client, { command: "status" });
+    const connection = (await listener.accept())!;
+    await connection.readLine();
+    for (const line of [{ type: "future", a: 1 }, { type: "end", exitCode: 3, future: true }]) {
+      await connection.writeLine(JSON.stringify(line));
+    }
+    assertEquals(await events, [{ type: "future", a: 1 }, { type: "end", exitCode: 3, future: true }] as never);
+    const names = client.knownNames();
+    const asked = (await listener.accept())!;
+    await asked.readLine();
+    await asked.writeLine(JSON.stringify({ type: "error", code: "version", message: "", hint: "" }));
+    assertEquals(await names, []);
+    connection.close();
+    asked.close();
+  } finally {
+    listener.close();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("hanging up interrupts the command at the owner", () =>
   withServer(async (path, runner) => {
     using client = await LocalClient.open({ path, ...owner });
@@ -96,7 +148,7 @@ Deno.test("LocalClient.open() says that no owner listens", async () => {
 
 Deno.test("parseQuestion() takes what formatQuestion() writes, and nothing that is no question", () => {
   const question = { ask: "run", command: { command: "remove", names: ["a"] }, ...owner } as const;
-  assertEquals(parseQuestion(formatQuestion(question)), question);
+  assertEquals(parseQuestion(formatQuestion(question)), { ok: true, value: question });
   const fetch = {
     command: "fetch",
     targets: [{ pattern: "a" }],
@@ -105,7 +157,7 @@ Deno.test("parseQuestion() takes what formatQuestion() writes, and nothing that 
     timeoutMs: 1,
     sync: true,
   };
-  assertEquals(parseQuestion(JSON.stringify({ ask: "run", command: fetch, ...owner }))?.ask, "run");
+  assertEquals(parseQuestion(JSON.stringify({ ask: "run", command: fetch, ...owner })).ok, true);
   for (
     const junk of [
       "",
@@ -118,5 +170,5 @@ Deno.test("parseQuestion() takes what formatQuestion() writes, and nothing that 
       JSON.stringify({ ask: "run", command: { ...fetch, targets: [] }, ...owner }),
       JSON.stringify({ ask: "run", command: { command: "remove", names: ["n".repeat(401)] }, ...owner }),
     ]
-  ) assertEquals(parseQuestion(junk), undefined, junk);
+  ) assertEquals(parseQuestion(junk).ok, false, junk);
 });

@@ -5,13 +5,13 @@ import {
   createServerSetup,
   finishLogin,
   foldAccount,
-  opaqueReady,
+  loadOpaque,
   registerLocally,
   startLogin,
 } from "../../lib/session/opaque.ts";
 import { envelopeSizes } from "../../lib/wire/envelope.ts";
 
-await opaqueReady;
+await loadOpaque();
 
 const stretching = { iterations: 1, memory: 8, parallelism: 1 };
 const serverSetup = createServerSetup();

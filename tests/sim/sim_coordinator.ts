@@ -13,13 +13,15 @@ import { type StoreAsk, storeWrites } from "../../lib/coordinator/role/store_eff
 import type { CoordinatorKeys, Effect, Input, LogEvent } from "../../lib/coordinator/role/types.ts";
 import { openSqliteStore } from "../../lib/coordinator/store/sqlite_store.ts";
 import type { Store } from "../../lib/coordinator/store/store.ts";
-import { acceptLogin, answerLogin, createServerSetup, registerLocally } from "../../lib/session/opaque.ts";
+import { acceptLogin, answerLogin, createServerSetup, loadOpaque, registerLocally } from "../../lib/session/opaque.ts";
 import { cheapStretching } from "../membership/scripted_coordinator.ts";
 import type { Clock } from "./clock.ts";
 import type { Network } from "./network.ts";
 import type { Seeded } from "./seeded.ts";
 
 /** How long the store takes, in milliseconds: a read, and the wait for a group and its sync. */
+await loadOpaque();
+
 const readMs = 1;
 const commitMs = 3;
 

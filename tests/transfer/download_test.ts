@@ -250,14 +250,6 @@ Deno.test("a holder that refuses is quoted, with its code", async () => {
   await ended;
 });
 
-Deno.test("a holder of another protocol version is told apart", async () => {
-  const [near, far] = makePipe();
-  await near.write(encodeFrame({ kind: "challenge", version: 2, nonce: new Uint8Array(32) }));
-  const error = await assertRejects(() => startDownload(far, file.content).done, ShoalError);
-  assertEquals(error.code, "version");
-  near.close();
-});
-
 Deno.test("a connection cut in the middle of a piece gives back what is missing, and a second one fetches that alone", async () => {
   const { stream, ended } = dishonest(async (frames, ranges) => {
     await ranges();

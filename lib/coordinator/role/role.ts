@@ -9,7 +9,7 @@ import type { ErrorCode } from "../../core/errors.ts";
 import type { Endpoint } from "../../core/transport.ts";
 import { foldAccount } from "../../session/opaque.ts";
 import { decodeEnvelope, type Envelope } from "../../wire/envelope.ts";
-import { decodeMessage } from "../../wire/message.ts";
+import { decodeMessage, refuseUnknown } from "../../wire/message.ts";
 import { sameEndpoint } from "./address.ts";
 import { Admission } from "./admission.ts";
 import { Cookies } from "./cookie.ts";
@@ -180,7 +180,11 @@ export class CoordinatorRole {
       return true;
     }
     if (moved) this.#paths.strayed(session, from, size, opened.newest, nowMs);
-    if (!decoded.ok) return false;
+    if (!decoded.ok) {
+      const refusal = session.state === "left" ? undefined : refuseUnknown(opened.payload);
+      if (refusal !== undefined) session.send(this.#outbox, refusal.transaction, refusal.message);
+      return false;
+    }
     const { transaction, message } = decoded.value;
     switch (message.kind) {
       case "done":

@@ -5,10 +5,10 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { type ErrorCode, ShoalError, StoreError, storeErrorFrom } from "../../core/errors.ts";
-import { migrate } from "./sqlite_schema.ts";
+import { checkSchema, migrate } from "./sqlite_schema.ts";
 
 /**
- * Opens a database file of the present schema, making it (mode 0600) if it is not there, with an empty table `online`.
+ * Opens a database file, making it (mode 0600) or bringing it to the present schema if need be, with an empty table `online`.
  * @throws {StoreError} If it is damaged, of a newer schema, another program's, or the disk fails.
  */
 export function openDatabase(path: string): DatabaseSync {
@@ -17,12 +17,14 @@ export function openDatabase(path: string): DatabaseSync {
     const unclean = existed && fileExists(`${path}-wal`);
     const db = new DatabaseSync(path, { enableForeignKeyConstraints: true });
     try {
-      db.exec("PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+      db.exec("PRAGMA busy_timeout = 5000");
+      checkSchema(db, path);
+      db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
       // 64 MiB of cache; the log is written back every 32 MiB, which a burst of shares gains a third by.
       db.exec("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000");
       db.exec("PRAGMA journal_size_limit = 67108864");
       if (unclean) checkWhole(db, path);
-      migrate(db, path);
+      migrate(db);
       db.exec("CREATE TEMP TABLE online (device INTEGER PRIMARY KEY) STRICT");
       return db;
     } catch (error) {

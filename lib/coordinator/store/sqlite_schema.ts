@@ -5,13 +5,13 @@
  */
 
 import type { DatabaseSync } from "node:sqlite";
-import { StoreError } from "../../core/errors.ts";
+import { newerSchema, StoreError } from "../../core/errors.ts";
 
 /** Marks the file as ours: "SHOA". */
 const applicationId = 0x5348_4f41;
 
 /** The n-th takes schema n to n + 1. */
-const migrations: readonly string[] = [
+export const migrations: readonly string[] = [
   `
   CREATE TABLE accounts (
     account INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -75,36 +75,40 @@ const migrations: readonly string[] = [
   `,
 ];
 
-/** The schema that this code writes. */
-export const schemaVersion = migrations.length;
-
 /**
- * Brings a database to the present schema, in one transaction.
- * @throws {StoreError} If it is newer than this code, or another program's.
+ * Refuses what this code must not touch; to be asked before anything else, journal mode included.
+ * @throws {StoreError} If the database is of a newer schema, or another program's.
  */
-export function migrate(db: DatabaseSync, path: string): void {
-  const pragma = (name: string) => Number(db.prepare(`PRAGMA ${name}`).get()![name]);
-  const version = pragma("user_version");
+export function checkSchema(db: DatabaseSync, path: string, steps = migrations): void {
   const tables = Number(db.prepare("SELECT count(*) AS count FROM sqlite_schema").get()!.count);
-  if (tables > 0 && pragma("application_id") !== applicationId) {
+  if (tables > 0 && pragma(db, "application_id") !== applicationId) {
     throw new StoreError("io", "open", path, "it is another program's database", {
       hint: "Choose another folder with --data",
     });
   }
-  if (version > schemaVersion) {
-    throw new StoreError("io", "open", path, `it has schema ${version}, and this coordinator knows ${schemaVersion}`, {
-      hint: "Run the newer coordinator that wrote it",
-    });
-  }
-  if (version === schemaVersion) return;
+  const found = pragma(db, "user_version");
+  if (found > steps.length) throw newerSchema(path, found, steps.length);
+}
+
+/**
+ * Brings a checked database to the present schema, in one transaction.
+ * @param steps The migrations; tests pass more than there are.
+ */
+export function migrate(db: DatabaseSync, steps = migrations): void {
+  const version = pragma(db, "user_version");
+  if (version === steps.length) return;
   db.exec("BEGIN IMMEDIATE");
   try {
-    for (const migration of migrations.slice(version)) db.exec(migration);
+    for (const migration of steps.slice(version)) db.exec(migration);
     db.exec(`PRAGMA application_id = ${applicationId}`);
-    db.exec(`PRAGMA user_version = ${schemaVersion}`);
+    db.exec(`PRAGMA user_version = ${steps.length}`);
     db.exec("COMMIT");
   } catch (error) {
     db.exec("ROLLBACK");
     throw error;
   }
+}
+
+function pragma(db: DatabaseSync, name: "application_id" | "user_version"): number {
+  return Number(db.prepare(`PRAGMA ${name}`).get()![name]);
 }

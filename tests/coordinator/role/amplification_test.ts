@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import type { Endpoint } from "../../../lib/core/transport.ts";
+import { protocolVersion } from "../../../lib/core/version.ts";
 import { emptyShareDigest } from "../../../lib/session/share_digest.ts";
-import { encodeHello, envelopeKinds, protocolVersion, sealedHeader } from "../../../lib/wire/envelope.ts";
+import { encodeHello, envelopeKinds, sealedHeader } from "../../../lib/wire/envelope.ts";
 import type { Message } from "../../../lib/wire/message.ts";
 import { contentIdOf, flipped, type Lab, labWith, ScriptedPeer } from "./lab.ts";
 

@@ -20,7 +20,7 @@ import {
   deriveSessionKeys,
   type FinishedLogin,
   finishLogin,
-  opaqueReady,
+  loadOpaque,
   registerLocally,
   startLogin,
   transcriptHash,
@@ -39,7 +39,7 @@ import {
 } from "../../../lib/wire/message.ts";
 import { MemoryStore } from "./memory_store.ts";
 
-await opaqueReady;
+await loadOpaque();
 
 const stretching = { iterations: 1, memory: 8, parallelism: 1 };
 const serverSetup = createServerSetup();

@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertExists, assertGreater, assertLessOrEqual, assertNotEquals } from "@std/assert";
 import { errorCodes } from "../../../lib/core/errors.ts";
 import { limits } from "../../../lib/core/limits.ts";
+import { protocolVersion } from "../../../lib/core/version.ts";
 import { signDevice } from "../../../lib/session/proofs.ts";
-import { encodeHello, encodeStart, protocolVersion } from "../../../lib/wire/envelope.ts";
+import { encodeHello, encodeStart } from "../../../lib/wire/envelope.ts";
 import { accountKeyOf, expectKind, flipped, Lab, labWith, ScriptedPeer, type Sent } from "./lab.ts";
 
 Deno.test("a login with the right password becomes a session, enrolled only after its first sealed datagram opened", () => {

@@ -4,6 +4,7 @@ import { ShoalError, StoreError } from "../../../lib/core/errors.ts";
 import { contentIdFrom, deviceIdFrom } from "../../../lib/core/ids.ts";
 import { limits } from "../../../lib/core/limits.ts";
 import { openDatabase } from "../../../lib/coordinator/store/sqlite_database.ts";
+import { checkSchema, migrate, migrations } from "../../../lib/coordinator/store/sqlite_schema.ts";
 import { openSqliteStore } from "../../../lib/coordinator/store/sqlite_store.ts";
 import { openWorkerStore } from "../../../lib/coordinator/store/worker_store.ts";
 import { type Place, testStore } from "./conformance.ts";
@@ -58,11 +59,38 @@ Deno.test("openSqliteStore() refuses a newer schema, and leaves it as it is", as
   const db = new DatabaseSync(here.place);
   db.exec("PRAGMA user_version = 99");
   db.close();
-  const error = assertThrows(() => openSqliteStore(here.place), StoreError, "schema 99");
+  const stored = Deno.readFileSync(here.place);
+  const error = assertThrows(
+    () => openSqliteStore(here.place),
+    StoreError,
+    "it has schema 99, and this program knows 1",
+  );
+  assertEquals(error.code, "version");
   assertStringIncludes(error.hint!, "newer");
-  const again = new DatabaseSync(here.place);
-  assertEquals(again.prepare("PRAGMA user_version").get()!.user_version, 99);
-  again.close();
+  assertEquals(Deno.readFileSync(here.place), stored);
+});
+
+Deno.test("migrate() takes an older database to the present schema with its rows, or leaves it as it is", async () => {
+  using here = makePlace();
+  const store = openSqliteStore(here.place);
+  await store.putAccount("ada", "record", { overwrite: false, nowMs: 1 });
+  await store.close();
+  using db = new DatabaseSync(here.place);
+  const next = [...migrations, "ALTER TABLE accounts ADD COLUMN made_up INTEGER NOT NULL DEFAULT 7"];
+  const schemaOf = () => db.prepare("PRAGMA user_version").get()!.user_version;
+  assertThrows(() => migrate(db, [...next, "CREATE TABLE half (a); not SQL"]));
+  assertEquals(
+    [schemaOf(), db.prepare("SELECT count(*) AS count FROM sqlite_schema WHERE name = 'half'").get()!.count],
+    [
+      migrations.length,
+      0,
+    ],
+  );
+  migrate(db, next);
+  assertEquals({ ...db.prepare("SELECT name, made_up FROM accounts").get() }, { name: "ada", made_up: 7 });
+  assertEquals(schemaOf(), next.length);
+  migrate(db, next);
+  assertThrows(() => checkSchema(db, here.place), StoreError, `schema ${next.length}`);
 });
 
 Deno.test("openSqliteStore() refuses another program's database and what is no database", () => {
@@ -70,7 +98,9 @@ Deno.test("openSqliteStore() refuses another program's database and what is no d
   const db = new DatabaseSync(here.place);
   db.exec("CREATE TABLE theirs (a)");
   db.close();
+  const stored = Deno.readFileSync(here.place);
   assertThrows(() => openSqliteStore(here.place), StoreError, "another program");
+  assertEquals(Deno.readFileSync(here.place), stored, "its journal mode included");
   Deno.writeTextFileSync(here.place, "no database ".repeat(1000));
   const error = assertThrows(() => openSqliteStore(here.place), StoreError, here.place);
   assertEquals(error.code, "integrity");
