@@ -20,6 +20,9 @@ import { untilAborted } from "./until_aborted.ts";
 
 /** Files announced together while a folder is being hashed. */
 const announceTogether = 512;
+/** A file that is written to while it is hashed is hashed again after this, in milliseconds, doubled from the first to the last. */
+const writtenFirstMs = 100;
+const writtenMaxMs = 30_000;
 
 export class Sharing implements AnnouncedLibrary, Disposable {
   readonly #library: Library;
@@ -28,6 +31,7 @@ export class Sharing implements AnnouncedLibrary, Disposable {
   announcer: Announcer | undefined;
   /** Names that are being hashed anew, so that many uploads of one changed file start it once. */
   readonly #refreshing = new Set<string>();
+  readonly #ended = new AbortController();
 
   constructor(folders: HomeFolders, note: (message: string) => void) {
     this.#library = Library.open({
@@ -39,6 +43,7 @@ export class Sharing implements AnnouncedLibrary, Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#ended.abort();
     this.#library.close();
   }
 
@@ -158,32 +163,65 @@ export class Sharing implements AnnouncedLibrary, Disposable {
     for (const file of this.#library.find(content)) this.#refreshFile(file);
   }
 
-  /** At start: what changed or vanished while this peer was away is announced as it is now. */
+  /** At start: what changed or vanished while this peer was away is announced as it is now; what is being written to later. */
   async refreshAll(signal: AbortSignal): Promise<void> {
-    for (const { file } of await this.#library.refresh(signal)) await this.#refreshFile(file, signal);
+    for (const { file } of await this.#library.refresh(signal)) {
+      if (!await this.#hashAgain(file, signal)) this.#refreshFile(file);
+    }
+    this.#reconcile();
   }
 
-  async #refreshFile(file: SharedFile, signal?: AbortSignal): Promise<void> {
+  async #refreshFile(file: SharedFile): Promise<void> {
     if (this.#refreshing.has(file.name)) return;
     this.#refreshing.add(file.name);
+    const { signal } = this.#ended;
+    let waitMs = writtenFirstMs;
+    while (!await this.#hashAgain(file, signal)) {
+      await pause(waitMs, signal);
+      waitMs = Math.min(2 * waitMs, writtenMaxMs);
+    }
+    this.#refreshing.delete(file.name);
+    if (!signal.aborted) this.#reconcile();
+  }
+
+  #reconcile(): void {
+    this.announcer?.reconcile(() => {
+      // The coordinator is out of reach: the next keep-alive notices the difference.
+    });
+  }
+
+  /** Shares a file as it is now, or withdraws it; false if it is being written to. */
+  async #hashAgain(file: SharedFile, signal: AbortSignal): Promise<boolean> {
     try {
+      signal.throwIfAborted();
       for await (const event of this.#library.share(file.path, { name: file.name, signal })) {
         if (event.kind === "shared" && event.replaced !== undefined) {
           this.#note(`${file.name} has changed; it is shared as it is now`);
         }
       }
     } catch (error) {
+      if (signal.aborted) return true;
       if (!(error instanceof ShoalError)) throw error;
-      if (error.code === "changed") return; // It is being written right now; the next look decides.
+      if (error.code === "changed") return false;
       this.#library.remove([file.name]);
       this.#note(`${file.name} is not shared any more: ${error.message}. To share it again: share ${file.path}`);
-    } finally {
-      this.#refreshing.delete(file.name);
-      this.announcer?.reconcile(() => {
-        // The coordinator is out of reach: the next keep-alive notices the difference.
-      });
     }
+    return true;
   }
+}
+
+/** Waits, at the longest until the signal is aborted. */
+function pause(waitMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, waitMs);
+    signal.addEventListener("abort", end);
+    if (signal.aborted) end();
+  });
 }
 
 function entryOf(file: SharedFile): ShareEntry {

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { Announcer } from "../../lib/peer/announcer.ts";
 import type { PeerEvent } from "../../lib/peer/commands.ts";
@@ -39,6 +39,38 @@ Deno.test("share() shares what it can, tells what it cannot, and calls a file in
     ]);
     assertEquals(short.filter((line) => line.startsWith("error")).length, 2, "the missing path and the empty folder");
     assertEquals(listed, ["music/a", "b"]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a file that is written to while it is looked at again is looked at until it is at rest, and then shared as it is", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const control = new FakeControl();
+    const home = { config: join(folder, "config"), state: join(folder, "state"), cache: join(folder, "cache") };
+    for (const path of [home.state, home.cache]) await Deno.mkdir(path);
+    const { promise: noted, resolve: note } = Promise.withResolvers<string>();
+    using sharing = new Sharing(home, note);
+    sharing.announcer = new Announcer(control, sharing, 1);
+    const path = join(folder, "log");
+    await Deno.writeTextFile(path, "first");
+    for await (const _event of sharing.share([path], new AbortController().signal, () => {})) { /* shared */ }
+    const { content } = sharing.list()[0]!;
+
+    using file = await Deno.open(path, { write: true, append: true });
+    // Large enough that it cannot be hashed between two writes.
+    await file.truncate(512 * 1024 * 1024);
+    sharing.refresh(content);
+    for (let i = 0; i < 50; i++) {
+      await file.write(new Uint8Array([i]));
+      await new Promise((wake) => setTimeout(wake, 5));
+    }
+    await file.truncate(100_000);
+    assertEquals(await noted, "log has changed; it is shared as it is now");
+    assertEquals(sharing.list()[0]!.content.bytes, 100_000);
+    while (control.listed.get("log")?.bytes !== 100_000) await new Promise((wake) => setTimeout(wake, 1));
+    assert(sharing.has("log"));
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
