@@ -30,7 +30,7 @@ export const errorCodes = {
   /** The remote is at one of its limits; ask again later. */
   busy: { wire: 13, exit: 5, retryable: true },
   /** Too many login tries at this account; `retryAfterMs` says when the next one counts. */
-  tooManyTries: { wire: 14, exit: 4, retryable: true },
+  tooManyTries: { wire: 14, exit: 5, retryable: true },
   /** The account exists and the password was right, but the operator disabled the account. */
   disabled: { wire: 15, exit: 4, retryable: false },
   /** A device that the remembered account key has not signed. */

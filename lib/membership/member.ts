@@ -216,6 +216,7 @@ export class Member {
       case "online":
         return this.#nowOnline(outcome, nowMs);
       case "lost":
+        this.#failedProofs = 0;
         return this.#lost(outcome.error, nowMs, outcome.waitMs);
       case "unproven":
         // At a first login the password is wrong, or the version another; once they were right, a forgery is as likely, so it takes

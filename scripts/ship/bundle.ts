@@ -54,6 +54,7 @@ export async function bundleProgram(program: ProgramName, folder: string, commit
       join(folder, files[i]!),
       join(root, module),
     ]);
+    await forgetFolders(join(folder, files[i]!));
   }
   const main = join(folder, files[0]!);
   const [before, after, ...more] = (await Deno.readTextFile(main)).split(commitMark);
@@ -63,6 +64,12 @@ export async function bundleProgram(program: ProgramName, folder: string, commit
   const info = await output(Deno.execPath(), ["info", "--json", `${program}.ts`]);
   await Deno.writeTextFile(join(folder, "LICENSES.txt"), await licensesOf(info, root));
   return { program, folder, files: [...files, "deno.json", "LICENSES.txt"] };
+}
+
+/** Takes out where this machine keeps packages, which the bundler notes in comments and names: elsewhere it would be another place. */
+async function forgetFolders(path: string): Promise<void> {
+  const text = await Deno.readTextFile(path);
+  await Deno.writeTextFile(path, text.replaceAll(/^(\/\/ | +")[^"\s]*\/npm\/[^/"\s]+\//gm, "$1npm/"));
 }
 
 /** The arguments that make Deno run a bundle; the program's own follow. @param folder Of the bundle, where it will run. */
@@ -86,10 +93,13 @@ export async function commitOf(): Promise<string> {
   }
 }
 
-/** What a bundle's program may do: the same as from the source tree. */
+/**
+ * What a bundle's program may do: the same as from the source tree. It is a workspace of its own: else Deno would look for one in every
+ * folder above the bundle's, and run what somebody else's deno.json there maps imports to.
+ */
 async function bundleConfig(program: ProgramName): Promise<unknown> {
   const { permissions, unstable } = JSON.parse(await Deno.readTextFile(join(root, "deno.json")));
-  return { permissions: { [program]: permissions[program] }, unstable };
+  return { workspace: [], permissions: { [program]: permissions[program] }, unstable };
 }
 
 /** Runs a command in the source tree. @throws {Error} If it fails, with what it said. */

@@ -77,12 +77,20 @@ async function librariesOf(runtime: string): Promise<readonly string[]> {
   return parseLdd(decoder.decode(stdout) + decoder.decode(stderr));
 }
 
-/** The licence that Debian keeps of a library's package. */
+/** The licence that Debian keeps of a library's package; undefined on other systems. */
 async function noticeOf(path: string): Promise<string | undefined> {
   const file = await Deno.realPath(path);
   for (const name of [file, file.replace(/^\/usr/, ""), path]) {
-    const { success, stdout } = await new Deno.Command("dpkg-query", { args: ["-S", name], stderr: "null" }).output();
-    if (success) return `/usr/share/doc/${/^[^:]+/.exec(new TextDecoder().decode(stdout))![0]}/copyright`;
+    const asked = new Deno.Command("dpkg-query", { args: ["-S", name], stderr: "null" });
+    try {
+      const { success, stdout } = await asked.output();
+      if (!success) continue;
+      const notice = `/usr/share/doc/${/^[^:]+/.exec(new TextDecoder().decode(stdout))![0]}/copyright`;
+      await Deno.stat(notice);
+      return notice;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
 }
 

@@ -20,20 +20,26 @@
     esac
   }
 
-  # Chooses the cache folder. One that was asked for, and cannot be used, is never replaced by another.
+  # Chooses the cache folder, links resolved. One that was asked for, and cannot be used, is never replaced by another.
   choose_folder() {
     case ${XDG_CACHE_HOME-} in
     /*) folder=$XDG_CACHE_HOME/shoal ;;
     *)
-      if [ -n "${HOME-}" ] && [ -d "$HOME" ] && { [ -d "$HOME/.cache" ] || [ -w "$HOME" ]; }; then
-        folder=$HOME/.cache/shoal
-      else
-        folder=${TMPDIR:-/tmp}/shoal-$uid
-      fi
+      folder=${TMPDIR:-/tmp}/shoal-$uid
+      case ${HOME-} in
+      /*) if is_ours "$HOME"; then folder=$HOME/.cache/shoal; fi ;;
+      esac
       ;;
     esac
+    case $folder in /*) ;; *) folder=$PWD/$folder ;; esac
     said=$(LC_ALL=C mkdir -p -- "$folder" 2>&1) || refuse "${said##*: }"
-    [ ! -h "$folder" ] || refuse "it is a symbolic link, which might lead to files of others"
+    folder=$(cd -- "$folder" 2>/dev/null && pwd -P) || refuse "it cannot be entered"
+  }
+
+  is_ours() { # folder: with sudo HOME may be somebody else's, whom a folder of root's in it would lock out
+    # shellcheck disable=SC2046
+    set -- $(ls -ldn -- "$1/." 2>/dev/null)
+    [ "${3-}" = "$uid" ]
   }
 
   refuse() { # why
@@ -44,14 +50,18 @@
   # somebody else could put files into. The nine columns of each line of ls: mode links owner group size month day time name.
   look() {
     # shellcheck disable=SC2046
-    set -- $(cd -- "$folder" && LC_ALL=C ls -ldn -- . .. "$@" 2>/dev/null)
+    set -- $(cd -- "$folder" 2>/dev/null && [ "$(pwd -P)" = "$folder" ] && ls -ldn -- . .. "$@" 2>/dev/null)
     whole=0 safe=0
     while [ $# -ge 9 ]; do
       case $9 in
       .) case "$3 $1" in "$uid d"????-??-*) safe=$((safe + 1)) ;; esac ;;
-      ..) case "$3 $1" in
-        "$uid d"???????-* | "$uid d"????????[tT]* | "0 d"???????-* | "0 d"????????[tT]*) safe=$((safe + 1)) ;;
-        esac ;;
+      ..)
+        # Writable to a group only if it is a person's own, which has the person's number.
+        case "$3 $4 $1" in
+        "$uid "*" d"????-??-* | "0 "*" d"????-??-* | "$uid $uid d"???????-*) safe=$((safe + 1)) ;;
+        "$uid "*" d"????????[tT]* | "0 "*" d"????????[tT]*) safe=$((safe + 1)) ;;
+        esac
+        ;;
       *)
         member "$9"
         case "$3 $5 $1" in "$uid $size -r"???-??-*) whole=$((whole + 1)) ;; esac
@@ -66,16 +76,17 @@
   unpack() {
     member "$1"
     part=$(mkdir -p -- "$folder/${1%/*}" && mktemp "$folder/part.XXXXXX") || refuse "it cannot be written to"
-    said=$({ tail -c "+$at" -- "$self" | head -c "$packed"; } 2>/dev/null | LC_ALL=C gzip -dc 2>&1 >"$part") || case $said in
+    said=$({ tail -c "+$at" -- "$self" | head -c "$packed"; } 2>/dev/null | gzip -dc 2>&1 >"$part") || case $?$said in
     *"No space left"* | *"quota"*)
       fail 9 "Cannot unpack into $folder: ${said##*: }" "Free 100 MB there, or set XDG_CACHE_HOME to another folder" ;;
+    1[3-9]?* | *"too large"*) refuse "unpacking was stopped by a limit or a signal" ;;
     *) damaged ;;
     esac
     found=$({ sha256sum || shasum -a 256; } <"$part" 2>/dev/null)
     [ "${found%% *}" = "$sum" ] || damaged
     chmod "$mode" "$part"
     if [ "$1" = "$runtime" ]; then
-      said=$(LC_ALL=C "$part" --version 2>&1 </dev/null) || case $said in
+      said=$("$part" --version 2>&1 </dev/null) || case $said in
       *"ermission denied"*) refuse "programs may not run from there" ;;
       *) fail 1 "Cannot run on this machine: ${said##*"$part": }" "@needs@" ;;
       esac
@@ -92,6 +103,11 @@
     fail 8 "Cannot run $self: the file is damaged" "Get it again, and compare it with SHA256SUMS"
   }
 
+  pwd -P >/dev/null 2>&1 || fail 2 "Cannot start: the current folder is gone" "Change to another folder"
+  # What these set would change what ls prints and where cd goes. The program gets its own language back.
+  unset TIME_STYLE QUOTING_STYLE BLOCK_SIZE LS_BLOCK_SIZE CLICOLOR_FORCE CDPATH
+  language=${LC_ALL-}
+  export LC_ALL=C
   uid=$(id -u)
   self=$0
   runtime=@runtime@
@@ -121,7 +137,9 @@
     [ "$whole" = @count@ ] || refuse "files in it change"
   fi
 
+  mkdir -p -- "$folder/deno" 2>/dev/null
   export DENO_DIR="$folder/deno" @env@ SHOAL_EXECUTABLE="$self"
+  if [ -n "$language" ]; then LC_ALL=$language; else unset LC_ALL; fi
   umask "$mask"
   exec "$folder/$runtime" @args@ "$@"
 }

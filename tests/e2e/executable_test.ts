@@ -123,6 +123,12 @@ Deno.test("two builds of one commit are the same bytes, and SHA256SUMS tells the
     assertEquals([await sha256(join(built, name)), await sha256(join(again, name))], [sum, sum], name);
   }
   await Deno.remove(again, { recursive: true });
+  // Where the packages are on this machine would be another place on the next.
+  for (const path of await listFiles(join(built, "bundle"))) {
+    const [found] = /^.*(?:\.\.\/|\.cache\/).*\/npm\/.*$/m.exec(await Deno.readTextFile(join(built, "bundle", path))) ??
+      [];
+    assertEquals(found, undefined, path);
+  }
 });
 
 Deno.test("the first start unpacks for this user alone, later ones and the other program reuse it", async () => {
@@ -177,25 +183,25 @@ Deno.test("without HOME, or with one that is not there, the cache is below TMPDI
 });
 
 Deno.test("a cache folder that others could have filled is refused", async () => {
-  const elsewhere = newCache();
-  const ways: Readonly<Record<string, (shoal: string) => void>> = {
-    "it is a symbolic link": (shoal) => Deno.symlinkSync(elsewhere, shoal),
-    "others own it or can write to it": (shoal) => {
-      Deno.mkdirSync(shoal);
-      Deno.chmodSync(shoal, 0o777);
-    },
-  };
-  for (const [why, prepare] of Object.entries(ways)) {
-    const cache = newCache();
-    prepare(join(cache, "shoal"));
-    assertRefused(await askVersion({ cache }), 11, "Cannot unpack into", why, "XDG_CACHE_HOME");
-  }
+  const wide = newCache();
+  Deno.mkdirSync(join(wide, "shoal"));
+  Deno.chmodSync(join(wide, "shoal"), 0o777);
+  assertRefused(await askVersion({ cache: wide }), 11, "others own it or can write to it", "XDG_CACHE_HOME");
+  // What a link leads to is judged by where it is.
+  const linked = newCache();
+  Deno.symlinkSync(join(wide, "shoal"), join(linked, "shoal"));
+  assertRefused(await askVersion({ cache: linked }), 11, "others own it or can write to it");
+  assertEquals([...Deno.readDirSync(join(wide, "shoal"))], []);
+  Deno.removeSync(join(linked, "shoal"));
+  const own = newCache();
+  Deno.symlinkSync(own, join(linked, "shoal"));
+  assertRuns(await askVersion({ cache: linked }));
+
   const open = newCache();
   Deno.chmodSync(open, 0o777);
   assertRefused(await askVersion({ cache: open }), 11, "others own it or can write to it");
   Deno.chmodSync(open, 0o1777);
   assertRuns(await askVersion({ cache: open }));
-  assertEquals([...Deno.readDirSync(elsewhere)], []);
 
   const file = newCache();
   Deno.writeTextFileSync(join(file, "shoal"), "");
@@ -210,10 +216,13 @@ Deno.test({
     Deno.mkdirSync(join(theirs, "shoal"));
     Deno.chownSync(join(theirs, "shoal"), 12_345, 12_345);
     assertRefused(await askVersion({ cache: theirs }), 11, "others own it");
-    const around = newCache();
-    Deno.mkdirSync(join(around, "shoal"), { mode: 0o700 });
-    Deno.chownSync(around, 12_345, 12_345);
-    assertRefused(await askVersion({ cache: around }), 11, "others own it");
+    for (const [uid, gid, mode] of [[12_345, 12_345, 0o755], [0, 12_345, 0o775]] as const) {
+      const around = newCache();
+      Deno.mkdirSync(join(around, "shoal"), { mode: 0o700 });
+      Deno.chownSync(around, uid, gid);
+      Deno.chmodSync(around, mode);
+      assertRefused(await askVersion({ cache: around }), 11, "others own it");
+    }
 
     const cache = newCache();
     assertRuns(await askVersion({ cache }));
@@ -225,6 +234,44 @@ Deno.test({
     Deno.chownSync(runtime, 12_345, 12_345);
     assertRuns(await askVersion({ cache }));
     assertEquals(Deno.statSync(runtime).uid, 0);
+  },
+});
+
+Deno.test("what others put above the cache, and the caller's environment, change nothing", async () => {
+  const around = newCache();
+  const cache = join(around, "inner");
+  Deno.mkdirSync(cache);
+  const evil = "export const basename = 1; console.log('evil');";
+  Deno.writeTextFileSync(join(around, "evil.js"), evil);
+  const config = { workspace: ["./inner/shoal/*"], imports: { "node:path": "./evil.js", "node:process": "./evil.js" } };
+  for (const text of [JSON.stringify(config), "{ broken"]) {
+    Deno.writeTextFileSync(join(around, "deno.json"), text);
+    assertRuns(await askVersion({ cache }));
+  }
+  for (
+    const env of [
+      { TIME_STYLE: "long-iso" },
+      { TIME_STYLE: "+%s" },
+      { QUOTING_STYLE: "c" },
+      { BLOCK_SIZE: "1K" },
+      { LS_BLOCK_SIZE: "human-readable" },
+      { CDPATH: around },
+      { LC_ALL: "tr_TR.UTF-8", IFS: "x" },
+      { DENO_DIR: "/proc", NODE_OPTIONS: "--bogus" },
+    ]
+  ) {
+    assertRuns(await run(peer, ["--version"], { XDG_CACHE_HOME: cache, ...env as Record<string, string> }));
+  }
+});
+
+Deno.test({
+  name: "root with somebody else's HOME leaves nothing there",
+  ignore: !isRoot,
+  async fn() {
+    const [HOME, TMPDIR] = [newCache(), newCache()];
+    Deno.chownSync(HOME, 12_345, 12_345);
+    assertRuns(await run(peer, ["--version"], { HOME, TMPDIR }));
+    assertEquals([...Deno.readDirSync(HOME)], []);
   },
 });
 

@@ -99,7 +99,17 @@ Deno.test("every variable that a unit names is a program's option or stands in i
 });
 
 Deno.test("a service comes back after all that may pass by itself", () => {
-  const mayPass = ["unreachable", "timeout", "busy", "sessionEnded", "diskFull", "exists", "io", "unknown"] as const;
+  const mayPass = [
+    "unreachable",
+    "timeout",
+    "busy",
+    "tooManyTries",
+    "sessionEnded",
+    "diskFull",
+    "exists",
+    "io",
+    "unknown",
+  ] as const;
   for (const name of names) {
     const final = settings(name, "RestartPreventExitStatus")[0]!.split(" ").map(Number);
     assertEquals(mayPass.filter((code) => final.includes(errorCodes[code].exit)), [], name);
