@@ -225,8 +225,8 @@ function sentence(line: Exclude<CommandLine, { type: "account" }>): string {
           formatDuration(line.uptimeMs)
         }`,
         `${line.sessions} sessions; ${line.online} of ${line.devices} devices of ${line.accounts} accounts are here`,
-        `${line.files} files, ${line.shares} times shared`,
-        `${line.logins} logins, ${line.datagramsIn} datagrams, ${line.datagramsRefused} of them refused`,
+        `${line.files} files, ${line.shares} times shared; ${line.offers} offers of files on their way`,
+        `${line.logins} logins, ${line.datagramsIn} datagrams, ${line.datagramsRefused} of them refused; ${line.reports} reports of holders`,
       ].join("\n");
   }
 }

@@ -21,7 +21,7 @@ import { workingFolder } from "./lib/cli/working_folder.ts";
 import { storeErrorFrom } from "./lib/core/errors.ts";
 import { protocolVersion } from "./lib/core/version.ts";
 import { type Endpoint, formatEndpoint } from "./lib/core/transport.ts";
-import type { CommandRunner } from "./lib/peer/commands.ts";
+import type { Command, CommandRunner } from "./lib/peer/commands.ts";
 import type { Peer } from "./lib/peer/peer.ts";
 
 /** How long an orderly end may take before the program ends all the same, in milliseconds. */
@@ -78,13 +78,20 @@ async function run(config: PeerConfig, presentation: Presentation): Promise<numb
     },
     async ({ account, password }) => {
       const { Peer } = await import("./lib/peer/peer.ts");
-      return await Peer.start({ home, coordinator, account, password, label: config.device ?? Deno.hostname() });
+      const label = config.device ?? Deno.hostname();
+      const stays = staysAfter(config.command);
+      return await Peer.start({ home, coordinator, account, password, label, stays, bandwidth: config.bandwidth });
     },
   );
   using heard = hearSignals();
   const exitCode = await command(config, presentation, peer, peer);
   await closeInTime(peer, exitCode === 0 && config.command !== undefined && !heard.hasCome);
   return exitCode;
+}
+
+/** Whether the peer outlives its command: then unfinished fetches are its own business, and not the next command's. */
+function staysAfter(command: Command | undefined): boolean {
+  return command === undefined || command.command === "share" || command.command === "serve";
 }
 
 /** Runs the command of the command line, a script from a pipe, or the prompt. */

@@ -1,16 +1,28 @@
 /**
- * bench: the benchmarks, behind `deno task bench`. They print ratios measured in one run; none is a test.
+ * bench: the benchmarks, behind `deno task bench`. They print ratios measured in one run; none is a test. Those that transfer run in a
+ * network of their own where the machine lets them (bench/own_network.ts).
  *
- *     deno task bench [transfer|start] [rounds]
+ *     deno task bench [transfer|small|limited|crowd|delta|rates|start] [rounds]
  */
 
+import { benchCrowd } from "./bench/crowd.ts";
+import { benchDelta } from "./bench/delta.ts";
+import { benchLimited } from "./bench/limited.ts";
+import { isAlone, runAlone } from "./bench/own_network.ts";
+import { benchRates } from "./bench/rates.ts";
+import { benchSmall } from "./bench/small.ts";
 import { benchStart } from "./bench/start.ts";
 import { benchTransfer } from "./bench/transfer.ts";
 
 /** Each with the rounds that its medians are of unless told. */
 const benches = {
-  transfer: { run: benchTransfer, rounds: 5 },
-  start: { run: benchStart, rounds: 15 },
+  transfer: { run: benchTransfer, rounds: 5, isAlone: true },
+  small: { run: benchSmall, rounds: 5, isAlone: true },
+  limited: { run: benchLimited, rounds: 1, isAlone: true },
+  crowd: { run: benchCrowd, rounds: 1, isAlone: true },
+  delta: { run: benchDelta, rounds: 3, isAlone: true },
+  rates: { run: benchRates, rounds: 1, isAlone: true },
+  start: { run: benchStart, rounds: 15, isAlone: false },
 } as const;
 
 const [name = "transfer", roundsText, ...more] = Deno.args;
@@ -23,5 +35,10 @@ const rounds = roundsText === undefined ? bench.rounds : Number(roundsText);
 if (!Number.isSafeInteger(rounds) || rounds < 1) {
   console.error(`bench: ${roundsText} is no number of rounds`);
   Deno.exit(2);
+}
+if (bench.isAlone && !isAlone()) {
+  const code = await runAlone(new URL(import.meta.url));
+  if (code !== undefined) Deno.exit(code);
+  console.log(`${name}: no network namespace is to be had here: on 127.0.0.1`);
 }
 await bench.run(rounds);

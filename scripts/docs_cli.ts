@@ -100,7 +100,10 @@ export const jsonExamples: Examples = {
     },
   },
   transfer: {
-    when: "`transfers`, one a file that is fetched (`down`) or served (`up`)",
+    when:
+      "`transfers`, one a file that is fetched (`down`) or served (`up`); `pause`, `resume`, `cancel` and `priority`, one a fetch. " +
+      "`state` is `waiting`, `running`, `verifying`, `paused`, `done`, `failed` or `cancelled`; `place` is there while it waits for its " +
+      "turn, `why` where it waits for something else or has failed; `priority` is a fetch's",
     event: {
       type: "transfer",
       number: 1,
@@ -111,13 +114,52 @@ export const jsonExamples: Examples = {
       device: "",
       doneBytes: 524_288,
       totalBytes: 1_500_000,
-      bytesPerSecond: 35_200_000,
-      state: "running",
+      bytesPerSecond: 0,
+      state: "waiting",
+      priority: "high",
+      place: 1,
+      why: "for a holder",
+    },
+  },
+  listed: {
+    when: "`transfers --watch`, after each list; the next one follows in a second",
+    event: { type: "listed", atMs: 1_700_000_000_000 },
+  },
+  receipt: {
+    when:
+      "`receipts`, one a fetch; such a line in a file is what `verify --receipt` takes. `holders` sent `fetchedBytes`, in the last " +
+      "run; the rest came in earlier ones",
+    event: {
+      type: "receipt",
+      name: "talk.pdf",
+      path: "/home/bob/talk.pdf",
+      bytes: 1_500_000,
+      id,
+      holders: [{ account: "ada", device: "laptop", deviceId: "fedcba9876543210".repeat(4), bytes: 1_500_000 }],
+      fetchedBytes: 1_500_000,
+      startedAtMs: 1_700_000_000_000,
+      finishedAtMs: 1_700_000_000_043,
+      coordinator: "127.0.0.1:5000",
+    },
+  },
+  limit: {
+    when:
+      "`limit`, one a limit. `number` is null for that of the whole peer, else a transfer's; `bytesPerSecond` is null for no limit; " +
+      "`by` is `option`, `schedule` (then `window` has its times) or `command`",
+    event: {
+      type: "limit",
+      direction: "up",
+      number: null,
+      name: "",
+      bytesPerSecond: 2_000_000,
+      by: "schedule",
+      window: "09:00-17:00",
+      lanUnlimited: false,
     },
   },
   verified: {
-    when: "`verify`",
-    event: { type: "verified", path: "/home/bob/talk.pdf", bytes: 1_500_000, id, name: "talk.pdf" },
+    when: "`verify`; `by` is `network` or `receipt`",
+    event: { type: "verified", path: "/home/bob/talk.pdf", bytes: 1_500_000, id, name: "talk.pdf", by: "network" },
   },
   fingerprint: {
     when: "`fingerprint`; `trust` is `remembered`, `new` or `changed`",
@@ -157,6 +199,8 @@ const coordinatorExamples = [
     datagramsIn: 4711,
     datagramsRefused: 3,
     logins: 5,
+    offers: 1,
+    reports: 0,
     accounts: 2,
     devices: 3,
     online: 2,
@@ -251,7 +295,18 @@ Further variables: \`SHOAL_PASSWORD\`; \`NO_COLOR\` and \`TERM=dumb\` turn colou
     "Values",
     () =>
       `Durations are \`500ms\`, \`30s\`, \`5m\`, \`1.5h\`, \`2d\`; a bare number is seconds. Sizes are shown in decimal units: 1.5 MB is 1,500,000
-bytes.`,
+bytes.
+
+Rates are bytes a second: \`500k\`, \`20M\`, \`1.5MB/s\`, \`1MiB\`, from 1 kB/s on, or \`unlimited\`. A line of 20 Mbit/s has 2.5M.
+
+\`--limit-schedule\` takes times of day by this machine's clock, several separated by commas:
+\`"up 09:00-17:00=500k, 22:00-07:00=unlimited"\`. An entry with \`up\` or \`down\` is about that direction, any other about both. Of the
+entries that cover a time the first one counts; outside of all of them \`--limit-up\` and \`--limit-down\` hold. A window has its first
+minute and not its last, and may go over midnight. What \`limit\` sets goes before all of these until the schedule next changes that
+limit. Limits are those of the process that serves the home: other commands of that home change them by \`limit\` alone.
+
+\`--lan-unlimited\` exempts what goes to and comes from private, link-local and loopback addresses from the limits of the whole peer; a
+limit of one transfer holds there too.`,
   ],
   [
     "The prompt",
@@ -261,7 +316,8 @@ completes commands, options, local paths after \`share\` and \`verify\`, and kno
 \`history\` in the state folder, readable by you alone; one that starts with a space is not kept.
 
 \`fetch\` runs in the background: its progress is drawn above the line, and a line says when it is done. A name that stands for several
-contents asks which one is meant. Other commands are waited for.
+contents asks which one is meant. Other commands are waited for. The first Ctrl-C pauses what is being fetched: \`resume all\`, or the same
+\`fetch\` again, goes on. Whoever leaves the prompt has unfinished fetches gone on with at the next start.
 
 From a pipe, commands are read one a line, each done before the next is read, \`fetch\` too. Lines that start with \`#\` are left out. The
 exit code is the last command's. At the end of input the peer ends.`,

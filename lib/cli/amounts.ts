@@ -29,6 +29,39 @@ export function parseDurationMs(text: string, where: string): number {
   return ms;
 }
 
+const unitBytes: Readonly<Record<string, number>> = {
+  "": 1,
+  k: 1e3,
+  m: 1e6,
+  g: 1e9,
+  ki: 1024,
+  mi: 1024 ** 2,
+  gi: 1024 ** 3,
+};
+
+/** Below it a connection would not live. */
+const rateMin = 1_000;
+/** Far more than any line has. */
+const rateMax = 1e12;
+
+/**
+ * Parses a rate: `500k`, `20M`, `1.5MB/s`, `1MiB`, in bytes a second; `unlimited` returns undefined. Bits (`20Mb`) are refused.
+ * @param where What it is for, as the message names it: `--limit-up`.
+ * @throws {UsageError} If it is none, under 1 kB/s, or more than any line has.
+ */
+export function parseRate(text: string, where: string): number | undefined {
+  if (text.trim().toLowerCase() === "unlimited") return undefined;
+  const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([kKmMgG]i?|)B?(?:\/s)?$/.exec(text.trim()) ?? [];
+  const bytesPerSecond = digits === undefined ? NaN : Math.round(Number(digits) * unitBytes[unit!.toLowerCase()]!);
+  const hint = "Write bytes a second like 500k, 20M or 1.5MB/s, or unlimited";
+  if (Number.isNaN(bytesPerSecond)) {
+    throw new UsageError(`Cannot read ${where}: ${JSON.stringify(text)} is no rate`, { hint });
+  }
+  if (bytesPerSecond < rateMin) throw new UsageError(`Cannot read ${where}: ${text} is less than 1 kB/s`, { hint });
+  if (bytesPerSecond > rateMax) throw new UsageError(`Cannot read ${where}: ${text} is more than 1 TB/s`, { hint });
+  return bytesPerSecond;
+}
+
 /** Formats a size: `1.5 MB`. */
 export function formatSize(bytes: number): string {
   return formatBytes(bytes);

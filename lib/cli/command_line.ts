@@ -77,12 +77,13 @@ export function readCommand(
 
 /** Writes the line that a fetch can be gone on with: what was to be fetched, and where to. */
 export function formatFetch(command: Extract<Command, { command: "fetch" }>, context: CommandContext): string {
-  const { targets, folder, onExists } = command;
+  const { targets, folder, onExists, priority = "normal" } = command;
   const words = targets.map((target) => "file" in target ? target.file.id : target.pattern);
   return [
     "fetch",
     ...(folder === context.fetch.folder ? [] : ["--dir", quoteWord(folder)]),
     ...(onExists === "refuse" || onExists === context.fetch.onExists ? [] : [`--${onExists}`]),
+    ...(priority === (context.fetch.priority ?? "normal") ? [] : ["--priority", priority]),
     ...(words.some((word) => word.startsWith("-")) ? ["--"] : []),
     ...words.map(quoteWord),
   ].join(" ");
@@ -94,6 +95,11 @@ function wrongCount(name: SpecName, spec: CommandSpec, words: readonly string[])
     return new UsageError(`Cannot ${name}: it needs ${spec.usage}`, { hint: `Write ${usage}` });
   }
   if (spec.max === 0) return new UsageError(`Cannot read "${words[0]}": ${name} takes nothing after it`);
+  if (spec.max > 1) {
+    return new UsageError(`Cannot read "${words[spec.max]}": ${name} takes nothing after that`, {
+      hint: `Write ${usage}`,
+    });
+  }
   return new UsageError(`Cannot ${name} ${words.length} things: it takes one`, {
     hint: name === "find" ? `Did you mean find ${quoteWord(words.join(" "))}` : `Write ${usage}`,
   });

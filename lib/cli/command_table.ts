@@ -5,8 +5,9 @@
 
 import { isAbsolute, join } from "@std/path";
 import { UsageError } from "../core/errors.ts";
-import type { Command, CommandName, OnExists } from "../peer/commands.ts";
-import { parseDurationMs } from "./amounts.ts";
+import type { Command, CommandName, FetchNumbers, FetchPriority, LimitChange, OnExists } from "../peer/commands.ts";
+import { priorities } from "../peer/fetch_places.ts";
+import { parseDurationMs, parseRate } from "./amounts.ts";
 import type { FlagTable } from "./flags.ts";
 
 /** How a fetch goes unless its own options say otherwise. */
@@ -15,6 +16,10 @@ export interface FetchDefaults {
   readonly folder: string;
   readonly onExists: OnExists;
   readonly timeoutMs: number;
+  /** Whether somebody chose `timeoutMs`. */
+  readonly timeoutTold?: true;
+  /** Normal unless told. */
+  readonly priority?: FetchPriority;
   readonly sync: boolean;
 }
 
@@ -26,7 +31,7 @@ export interface CommandContext {
 }
 
 /** What Tab offers for a command's words. */
-export type WordKind = "none" | "paths" | "names" | "commands";
+export type WordKind = "none" | "paths" | "names" | "commands" | "limits" | "fetches";
 
 export interface CommandSpec {
   /** What stands after the command's name, as the help shows it. */
@@ -48,7 +53,8 @@ export interface CommandSpec {
 /** The options of `fetch`; the program takes them too, as defaults for all fetches. */
 export const fetchFlags = {
   dir: { value: "DIR", help: "the folder that files are fetched into; the current one unless told" },
-  timeout: { value: "TIME", help: "give up after this long without progress", default: "60s" },
+  timeout: { value: "TIME", help: "give up after this long without progress; 60s unless told, at the prompt never" },
+  priority: { value: "LEVEL", help: "high, normal or low: who goes first where fetches wait; normal unless told" },
   overwrite: { help: "replace a file of that name that has other content" },
   rename: { help: 'keep a file of that name, and call the new one "name (1).ext"' },
   "no-sync": { help: "do not wait until the disk has a finished file" },
@@ -150,9 +156,13 @@ export const commandTable = {
       "While it runs the file is called NAME.part. After any interruption the same command goes on where it stopped. Where the " +
       "same content is there already, it is done at once; where other content has the name, it refuses (exit code 10), " +
       "unless --overwrite or --rename is given.",
+      "Eight run at once; the others wait for their turn. When all who have a file are gone, its fetch waits until one comes back. " +
+      "A peer that stays (a prompt, commands from a pipe, `serve`, `share`) keeps its unfinished fetches and goes on with them by " +
+      "itself when it starts again.",
     ],
     examples: [
       ["fetch talk.pdf", "into the current folder"],
+      ["fetch film.mkv --priority high", "before those that wait"],
       ['fetch "*.flac" --dir ~/Music', "all that the glob means, into a folder"],
       ["fetch talk.pdf --rename", "keep the talk.pdf that is there"],
     ],
@@ -173,23 +183,116 @@ export const commandTable = {
   },
   transfers: {
     usage: "",
-    summary: "list what is being fetched and served right now",
-    details: ["Asked from another terminal, it is about the peer that serves this home."],
-    examples: [["transfers", "what runs, how far it is, and how fast"]],
-    flags: {},
+    summary: "list what is being fetched and served, what waits or is paused, and what ended lately",
+    details: [
+      "A fetch has a number, by which pause, resume, cancel and priority know it. One that waits for its turn shows its place, any " +
+      "other what it waits for; one that failed shows why.",
+      "Asked from another terminal, it is about the peer that serves this home.",
+    ],
+    examples: [
+      ["transfers", "what runs, how far it is, and how fast"],
+      ["transfers --watch", "the same, live"],
+    ],
+    flags: { watch: { help: "show it anew each second, until Ctrl-C", settable: false } },
     min: 0,
     max: 0,
     words: "none",
   },
-  verify: {
-    usage: "<path>",
-    summary: "check a local file against what the network has under its name",
-    details: ["Reads all of the file. Other bytes than the network's end with exit code 8."],
-    examples: [["verify talk.pdf", "is my copy whole"]],
+  limit: {
+    usage: "[up|down <rate> [number]]",
+    summary: "show or set how much may be sent and fetched a second",
+    details: [
+      "Alone it shows every limit that holds, and what set it. With a direction and a rate it sets the limit of all uploads (up) or all " +
+      "fetches (down) together; a number after it means one transfer alone, by its number in `transfers`. Rates are in bytes a second, " +
+      "such as 500k or 2.5MB/s; `unlimited` lifts a limit.",
+      "What is set holds at once, until the peer ends, or until --limit-schedule next changes that limit. Uploads share a limit " +
+      "equally between accounts, fetches between files; what one does not use the others get.",
+      "Asked from another terminal, it is about the peer that serves this home.",
+    ],
+    examples: [
+      ["limit", "what holds now"],
+      ["limit up 2M", "send at most 2 MB/s, all uploads together"],
+      ["limit down unlimited", "fetch as fast as the line is"],
+      ["limit up 500k 3", "send at most 500 kB/s by upload 3"],
+    ],
     flags: {},
+    min: 0,
+    max: 3,
+    words: "limits",
+  },
+  pause: {
+    usage: "<number… | all>",
+    summary: "stop fetches for now; what is verified is kept",
+    details: ["They stay paused, also over a restart of the peer, until `resume`, or until the same is fetched again."],
+    examples: [["pause 3", "fetch 3 moves no more"], ["pause all", "nothing is fetched until resume all"]],
+    flags: {},
+    min: 1,
+    max: many,
+    words: "fetches",
+  },
+  resume: {
+    usage: "<number… | all>",
+    summary: "go on with fetches that are paused, or that failed",
+    details: [
+      "`all` means those that are paused. What an earlier run verified is not fetched again. Where no peer stays, they go on when " +
+      "one is started.",
+    ],
+    examples: [["resume 3", "fetch 3 goes on where it stopped"]],
+    flags: {},
+    min: 1,
+    max: many,
+    words: "fetches",
+  },
+  cancel: {
+    usage: "<number… | all>",
+    summary: "end fetches for good, and remove what they have so far",
+    details: ["The partial file goes, and with it all that is verified. A finished file stays."],
+    examples: [["cancel 3", "fetch 3 and its partial file are gone"]],
+    flags: {},
+    min: 1,
+    max: many,
+    words: "fetches",
+  },
+  priority: {
+    usage: "<number… | all> <high | normal | low>",
+    summary: "let fetches go before or after others that wait",
+    details: ["Those that run already go on. Among equals whoever came first goes first."],
+    examples: [["priority 3 high", "fetch 3 is next"]],
+    flags: {},
+    min: 2,
+    max: many,
+    words: "fetches",
+  },
+  verify: {
+    usage: "<path | name>",
+    summary: "check a local file against what the network has under its name, or against its receipt",
+    details: [
+      "Reads all of the file. Other bytes than the network's end with exit code 8. Where no file has that path, it is the name of one " +
+      "that was fetched here. Where nobody online shares the name, the receipt of its fetch counts.",
+      "With --receipt the receipt counts alone: the word is the path or the name of a fetched file, or a file that holds a line of " +
+      "`receipts --json`. That proves the bytes, not who sent them.",
+    ],
+    examples: [
+      ["verify talk.pdf", "is my copy whole"],
+      ["verify --receipt talk.pdf", "is it still what was fetched"],
+    ],
+    flags: { receipt: { help: "check against the receipt that the fetch left", settable: false } },
     min: 1,
     max: 1,
     words: "paths",
+  },
+  receipts: {
+    usage: "[name]",
+    summary: "list what was fetched here, from whom and when; the newest first",
+    details: [
+      "Each finished fetch leaves a receipt in the state folder; of more than 10,000 the oldest go. With --json each is a line that " +
+      "`verify --receipt` takes.",
+    ],
+    examples: [["receipts", "all that was fetched"], ["receipts talk.pdf", "where it came from"]],
+    flags: {},
+    min: 0,
+    max: 1,
+    words: "names",
   },
   fingerprint: {
     usage: "[account]",
@@ -235,8 +338,8 @@ export const commandTable = {
     aliases: ["exit"],
     summary: "leave the prompt; on the command line, end the peer that serves this home",
     details: [
-      "Fetches that run are stopped with all that is verified kept. What was shared is no longer served, and is again when the " +
-      "peer next starts.",
+      "Fetches that run are stopped with all that is verified kept, and go on when the peer next starts. What was shared is no longer " +
+      "served, and is again then.",
     ],
     examples: [["quit", "the same as Ctrl-D"]],
     flags: {},
@@ -288,8 +391,25 @@ export function buildCommand(
         targets: words.map((pattern) => ({ pattern })),
         ...fetchOptions(options, context),
       };
+    case "transfers":
+      return { command: name, ...(options["watch"] === true ? { watch: true } : {}) };
+    case "pause":
+    case "resume":
+    case "cancel":
+      return { command: name, fetches: fetchNumbers(name, words) };
+    case "priority":
+      return { command: name, fetches: fetchNumbers(name, words.slice(0, -1)), priority: readPriority(words.at(-1)!) };
+    case "limit":
+      return { command: name, change: limitChange(words) };
+    case "receipts":
+      return { command: name, name: words[0] ?? null };
     case "verify":
-      return { command: name, path: absolute(words[0]!) };
+      return {
+        command: name,
+        path: absolute(words[0]!),
+        word: words[0]!,
+        ...(options["receipt"] === true ? { byReceipt: true } : {}),
+      };
     case "fingerprint":
       return { command: name, account: words[0] ?? null };
     case "trust":
@@ -304,7 +424,7 @@ export function buildCommand(
  * @throws {UsageError} If a value is none, or --overwrite and --rename are given both.
  */
 export function fetchOptions(options: OptionValues, context: CommandContext): FetchDefaults {
-  const { dir, timeout, overwrite, rename } = options;
+  const { dir, timeout, overwrite, rename, priority } = options;
   if (overwrite === true && rename === true) {
     throw new UsageError("Cannot both overwrite and rename", { hint: "Give one of --overwrite and --rename" });
   }
@@ -312,7 +432,63 @@ export function fetchOptions(options: OptionValues, context: CommandContext): Fe
   return {
     folder,
     onExists: overwrite === true ? "overwrite" : rename === true ? "rename" : context.fetch.onExists,
-    timeoutMs: typeof timeout === "string" ? parseDurationMs(timeout, "--timeout") : context.fetch.timeoutMs,
+    ...readTimeout(timeout, context.fetch),
+    ...readLevel(priority, context.fetch),
     sync: options["no-sync"] === true ? false : context.fetch.sync,
   };
+}
+
+function readTimeout(timeout: OptionValues[string], { timeoutMs, timeoutTold }: FetchDefaults) {
+  if (typeof timeout === "string") {
+    return { timeoutMs: parseDurationMs(timeout, "--timeout"), timeoutTold: true } as const;
+  }
+  return timeoutTold === true ? { timeoutMs, timeoutTold } : { timeoutMs };
+}
+
+function readLevel(level: OptionValues[string], { priority }: FetchDefaults): Pick<FetchDefaults, "priority"> {
+  if (typeof level === "string") return { priority: readPriority(level) };
+  return priority === undefined ? {} : { priority };
+}
+
+function readPriority(word: string): FetchPriority {
+  const priority = priorities.find((one) => one === word);
+  if (priority !== undefined) return priority;
+  throw new UsageError(`Cannot read the priority: ${JSON.stringify(word)} is none`, {
+    hint: `Write ${priorities.join(", ")}`,
+  });
+}
+
+/** Reads which limit is to be set, and to what; without a word none is. */
+function limitChange([direction, rate, number]: readonly string[]): LimitChange | null {
+  if (direction === undefined) return null;
+  if (direction !== "up" && direction !== "down") {
+    throw new UsageError(`Cannot limit ${JSON.stringify(direction)}: it is neither up nor down`, {
+      hint: "Write limit up 2M, or limit down 2M",
+    });
+  }
+  if (rate === undefined) {
+    throw new UsageError(`Cannot limit ${direction}: it needs a rate`, { hint: `Write limit ${direction} 2M` });
+  }
+  if (number !== undefined && !/^[1-9]\d{0,14}$/.test(number)) {
+    throw new UsageError(`Cannot limit ${JSON.stringify(number)}: it is no number of a transfer`, {
+      hint: "See the numbers with: transfers",
+    });
+  }
+  return {
+    direction,
+    bytesPerSecond: parseRate(rate, "the rate") ?? null,
+    number: number === undefined ? null : Number(number),
+  };
+}
+
+/** Reads which fetches are meant. */
+function fetchNumbers(name: CommandName, words: readonly string[]): FetchNumbers {
+  if (words.length === 1 && words[0] === "all") return "all";
+  return words.map((word) => {
+    const number = /^[1-9]\d{0,14}$/.test(word) ? Number(word) : undefined;
+    if (number !== undefined) return number;
+    throw new UsageError(`Cannot ${name} ${JSON.stringify(word)}: it is no number of a fetch`, {
+      hint: `See the numbers with: transfers; or write ${name} all`,
+    });
+  });
 }

@@ -6,6 +6,7 @@
 
 import { isAbsolute, join } from "@std/path";
 import { escapeText } from "../core/escape.ts";
+import { priorities } from "../peer/fetch_places.ts";
 import { commandNamed, type CommandSpec, commandTable, commandWords } from "./command_table.ts";
 import { quoteWord, scanWords } from "./words.ts";
 
@@ -70,6 +71,10 @@ async function candidatesFor(
     }
     case "commands":
       return starting(commandWords);
+    case "limits":
+      return starting([["up", "down"], ["unlimited"]][before.length - 1] ?? []);
+    case "fetches":
+      return starting(before.length === 1 ? ["all"] : name === "priority" ? priorities : []);
     case "none":
       return [];
   }

@@ -6,10 +6,11 @@
 
 import { isAbsolute, join } from "@std/path";
 import { UsageError } from "../core/errors.ts";
+import type { BandwidthOptions } from "../peer/bandwidth.ts";
 import type { Command } from "../peer/commands.ts";
 import { type HomeFolders, homeFolders } from "../peer/home_folders.ts";
 import { type CoordinatorAddress, parseCoordinatorAddress } from "./address.ts";
-import { parseDurationMs } from "./amounts.ts";
+import { parseRate } from "./amounts.ts";
 import { readCommand, readCommandName } from "./command_line.ts";
 import {
   type CommandContext,
@@ -22,6 +23,7 @@ import {
 } from "./command_table.ts";
 import { commonFlags, type FlagSources, type FlagTable, parseConfig, parseFlags, parseWords } from "./flags.ts";
 import { commandHelp, overview, programHelp } from "./help.ts";
+import { parseSchedule } from "./schedule.ts";
 
 /** The options of `peer` that are no command's. */
 export const peerFlags = {
@@ -33,6 +35,10 @@ export const peerFlags = {
   home: { value: "DIR", help: "keep config, keys and caches in this folder instead of the XDG ones" },
   dir: fetchFlags.dir,
   timeout: fetchFlags.timeout,
+  "limit-up": { value: "RATE", help: "send at most this much a second, all uploads together", default: "unlimited" },
+  "limit-down": { value: "RATE", help: "fetch at most this much a second, all fetches together", default: "unlimited" },
+  "limit-schedule": { value: "TIMES", help: "limits by the time of day, such as 22:00-07:00=unlimited" },
+  "lan-unlimited": { help: "no limit between private, link-local and loopback addresses" },
   json: { help: "print one JSON object a line on stdout" },
   quiet: { short: "q", help: "show neither progress nor notes" },
   verbose: { short: "v", help: "say more: whole ids, and what came from each holder" },
@@ -44,6 +50,9 @@ export const allPeerFlags: FlagTable = Object.assign(
   ...Object.values(commandTable).map((spec: CommandSpec) => spec.flags),
   peerFlags,
 );
+
+/** How long a command waits for a fetch without progress unless told, in milliseconds. */
+const fetchTimeoutMs = 60_000;
 
 /** What the world around the program is asked for. */
 export interface Surroundings {
@@ -61,6 +70,8 @@ export interface PeerConfig {
   readonly passwordFile: string | undefined;
   readonly device: string | undefined;
   readonly folders: HomeFolders;
+  /** Of the peer that this process becomes, if none owns the home. */
+  readonly bandwidth: BandwidthOptions;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;
@@ -97,7 +108,7 @@ export function readInvocation(args: readonly string[], around: Surroundings): P
   const sources: FlagSources = { env: around.env, config: readConfig(folders, around) };
   const values = withOneOnExists(asked, parseFlags(args, table, sources).values);
   const context = contextOf(values, around.cwd);
-  const command = name === undefined ? undefined : readCommand(name, words.slice(2), {}, context);
+  const command = name === undefined ? undefined : readCommand(name, words.slice(2), values, context);
   if (command?.kind === "help") return command;
   const { user, device, "password-file": passwordFile } = values;
   return {
@@ -108,6 +119,7 @@ export function readInvocation(args: readonly string[], around: Surroundings): P
       passwordFile: typeof passwordFile === "string" ? absolute(passwordFile, around.cwd) : undefined,
       device: text(device),
       folders,
+      bandwidth: bandwidthOf(values),
       json: values.json === true,
       quiet: values.quiet === true,
       verbose: values.verbose === true,
@@ -144,9 +156,22 @@ function withOneOnExists(asked: OptionValues, values: OptionValues): OptionValue
 }
 
 function contextOf(values: OptionValues, cwd: string): CommandContext {
-  const timeoutMs = parseDurationMs(fetchFlags.timeout.default, "--timeout");
-  const base: CommandContext = { cwd, fetch: { folder: cwd, onExists: "refuse", timeoutMs, sync: true } };
+  const base: CommandContext = {
+    cwd,
+    fetch: { folder: cwd, onExists: "refuse", timeoutMs: fetchTimeoutMs, sync: true },
+  };
   return { cwd, fetch: fetchOptions(values, base) };
+}
+
+function bandwidthOf(values: OptionValues): BandwidthOptions {
+  const rate = (flag: "limit-up" | "limit-down") => parseRate(String(values[flag]), `--${flag}`);
+  const schedule = text(values["limit-schedule"]);
+  return {
+    up: rate("limit-up"),
+    down: rate("limit-down"),
+    lanUnlimited: values["lan-unlimited"] === true,
+    schedule: schedule === undefined ? [] : parseSchedule(schedule, "--limit-schedule"),
+  };
 }
 
 function absolute(path: string, cwd: string): string {

@@ -27,6 +27,7 @@ export class ProgressBoard {
   readonly #clock: () => number;
   readonly #entries = new Map<object, Map<string, Entry>>();
   #drawnAtMs = -Infinity;
+  #pinned: readonly string[] = [];
 
   constructor(screen: Screen, clock: () => number) {
     this.#screen = screen;
@@ -55,6 +56,13 @@ export class ProgressBoard {
     }
   }
 
+  /** Puts lines above the progress, in place of those before; nobody sees them where nothing is drawn in place. */
+  pin(lines: readonly string[]): void {
+    if (lines.length === 0 && this.#pinned.length === 0) return;
+    this.#pinned = lines;
+    if (this.#screen.isAnimated) this.#draw(this.#clock());
+  }
+
   /** Takes a file's line away, or all of a command's. */
   remove(owner: object, name?: string): void {
     if (name === undefined) this.#entries.delete(owner);
@@ -69,6 +77,7 @@ export class ProgressBoard {
     const shown = all.length > linesMax ? all.slice(0, linesMax - 1) : all;
     const more = all.length - shown.length;
     this.#screen.live([
+      ...this.#pinned,
       ...shown.map(({ progress }) => formatLive(progress, width)),
       ...(more > 0 ? [`and ${more} more`] : []),
     ]);

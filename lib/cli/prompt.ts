@@ -1,7 +1,7 @@
 /**
  * prompt: the line a person types commands at. Laws: 1) one command at a time, but `fetch` runs in the background and its progress is
  * drawn above the line;  2) the first Ctrl-C stops what runs and says how to go on, or clears the line; a second one, without
- * a key or command between them, quits;  3) Ctrl-D and `quit` leave with what is verified kept.  Spec: docs/cli.md "The prompt".
+ * a key or command between them, quits;  3) Ctrl-D and `quit` leave with what is verified kept, and fetched on at the next start.  Spec: docs/cli.md "The prompt".
  */
 
 import { createInterface, type Interface } from "node:readline";
@@ -9,6 +9,7 @@ import type { Readable, Writable } from "node:stream";
 import type { ShoalError } from "../core/errors.ts";
 import { escapeName, escapeText } from "../core/escape.ts";
 import type { CommandRunner, FetchTarget } from "../peer/commands.ts";
+import { leaving } from "../peer/leaving.ts";
 import { type Ambiguous, type FetchCommand, questionText, readAnswer, withChoice } from "./ambiguity.ts";
 import { formatFetch, parseLine } from "./command_line.ts";
 import type { CommandContext } from "./command_table.ts";
@@ -88,6 +89,8 @@ class Prompt implements Disposable {
   #wake: (() => void) | undefined;
   #asking: Question | undefined;
   #foreground: AbortController | undefined;
+  /** Whether the foreground is a list that runs until Ctrl-C, which then means it alone. */
+  #isWatching = false;
   #isClosed = false;
   #historyFailed = false;
 
@@ -111,7 +114,7 @@ class Prompt implements Disposable {
       stop: () => this.#stop(),
       drain: () => this.#close(),
       quit: (exitCode) => {
-        this.#sayHowToGoOn();
+        this.#sayHowToGoOn(true);
         this.#quit.resolve(exitCode);
       },
     });
@@ -161,7 +164,7 @@ class Prompt implements Disposable {
       if (await this.#act(entered.text)) break;
     }
     this.#close();
-    await this.#stopJobs();
+    await this.#stopJobs(leaving);
     return 0;
   }
 
@@ -217,8 +220,11 @@ class Prompt implements Disposable {
       else if (asked.command.command === "fetch") this.#startFetch(asked.command);
       else {
         this.#foreground = new AbortController();
+        this.#isWatching = asked.command.command === "transfers" && asked.command.watch === true;
         await runCommand(runner, asked.command, this.#foreground.signal, sink, false);
         this.#foreground = undefined;
+        if (this.#isWatching) this.#watch.reset();
+        this.#isWatching = false;
       }
     } catch (error) {
       sink.show(failureEvent(error));
@@ -230,7 +236,8 @@ class Prompt implements Disposable {
     const controller = new AbortController();
     const sink = this.#presentation.open();
     const run = async () => {
-      const { question } = await runCommand(this.#options.runner, command, controller.signal, sink, true);
+      const asked = { ...command, inBackground: true } as const;
+      const { question } = await runCommand(this.#options.runner, asked, controller.signal, sink, true);
       this.#jobs.delete(job);
       if (question === undefined || this.#isClosed) return;
       this.#questions.push({ ambiguous: question, command });
@@ -244,9 +251,10 @@ class Prompt implements Disposable {
   /** The first Ctrl-C. */
   #stop(): void {
     this.#foreground?.abort();
+    if (this.#isWatching) return;
     // What was entered in the same moment has not begun, and shall not.
     this.#entered.length = 0;
-    if (this.#jobs.size > 0) this.#stopJobs();
+    if (this.#jobs.size > 0) this.#stopJobs(undefined);
     else if (this.#foreground === undefined && !this.#isClosed) {
       this.#editor.write(null, { ctrl: true, name: "e" });
       this.#editor.write(null, { ctrl: true, name: "u" });
@@ -256,17 +264,22 @@ class Prompt implements Disposable {
     }
   }
 
-  /** Stops the fetches and says how to go on with each. */
-  async #stopJobs(): Promise<void> {
-    this.#sayHowToGoOn();
+  /** Stops the fetches and says how they go on; `reason`: `leaving`, or nothing where a person stops them. */
+  async #stopJobs(reason: typeof leaving | undefined): Promise<void> {
+    this.#sayHowToGoOn(reason === leaving);
     const jobs = [...this.#jobs];
-    for (const { controller } of jobs) controller.abort();
+    for (const { controller } of jobs) controller.abort(reason);
     await Promise.all(jobs.map(({ done }) => done));
   }
 
-  #sayHowToGoOn(): void {
+  #sayHowToGoOn(isLeaving: boolean): void {
     const running = [...this.#jobs].filter(({ controller }) => !controller.signal.aborted);
     if (running.length === 0) return;
+    if (isLeaving && this.#options.ready !== undefined) {
+      this.#screen.notice("Stopping; what is verified is kept. These go on at the next start:");
+      for (const { command } of running) this.#screen.notice(`  ${namesOf(command.targets)}`);
+      return;
+    }
     this.#screen.notice("Stopping; what is verified is kept. To go on:");
     for (const { command } of running) this.#screen.notice(`  ${formatFetch(command, this.#options.context)}`);
   }

@@ -16,7 +16,7 @@ import { type Cell, type Column, formatTable } from "./table.ts";
 import { displayWidth } from "./width.ts";
 
 type EventOf<T extends PeerEvent["type"]> = Extract<PeerEvent, { type: T }>;
-type RowEvent = EventOf<"peer"> | EventOf<"file"> | EventOf<"transfer">;
+type RowEvent = EventOf<"peer"> | EventOf<"file"> | EventOf<"transfer"> | EventOf<"receipt"> | EventOf<"limit">;
 
 export interface TextOptions {
   readonly screen: Screen;
@@ -28,6 +28,9 @@ export interface TextOptions {
 
 /** Rows that are kept back for one table; a longer list goes on in a further one, without headings. */
 const rowsMax = 1_000;
+
+/** Rows of a list that is drawn in place: it must fit the terminal. */
+const watchedRowsMax = 20;
 
 /** Holders named one by one; more are counted. */
 const holdersNamedMax = 3;
@@ -55,7 +58,23 @@ const transferColumns: readonly Column[] = [
   { title: "DONE", align: "right" },
   { title: "SIZE", align: "right", drop: 2 },
   { title: "RATE", align: "right", drop: 1 },
-  { title: "STATE" },
+  { title: "STATE", cut: "end" },
+];
+const receiptColumns: readonly Column[] = [
+  { title: "NAME", cut: "middle" },
+  { title: "SIZE", align: "right" },
+  { title: "FROM", cut: "end" },
+  { title: "WHEN", drop: 1 },
+  { title: "PATH", cut: "middle", drop: 2 },
+  { title: "ID", short: shortId, drop: 3 },
+];
+
+const limitColumns: readonly Column[] = [
+  { title: "DIR" },
+  { title: "#", align: "right" },
+  { title: "NAME", cut: "middle" },
+  { title: "LIMIT", align: "right" },
+  { title: "SET BY", drop: 1 },
 ];
 
 /** What is said where a list is empty. */
@@ -63,6 +82,11 @@ const emptyNotices: Readonly<Record<string, string>> = {
   peers: "Nobody is known here yet",
   myfiles: "Your account shares nothing; share <path> shares a file or a folder",
   transfers: "Nothing is being fetched or served",
+  pause: "Nothing is being fetched",
+  resume: "No fetch is paused",
+  cancel: "Nothing is being fetched",
+  priority: "Nothing is being fetched",
+  receipts: "Nothing was fetched here yet",
 };
 
 /** Shows the events of one command. */
@@ -71,6 +95,8 @@ export class TextRenderer implements EventSink {
   readonly #options: TextOptions;
   #rows: RowEvent[] = [];
   #headed: RowEvent["type"] | undefined;
+  /** The newest of lists that follow one another, where they are drawn in place; else none. Undefined without lists. */
+  #watched: readonly string[] | undefined;
   #wroteData = false;
 
   constructor(options: TextOptions) {
@@ -83,25 +109,50 @@ export class TextRenderer implements EventSink {
       case "peer":
       case "file":
       case "transfer":
+      case "receipt":
+      case "limit":
         if (this.#rows.length >= rowsMax || (this.#rows[0] ?? event).type !== event.type) this.#flush();
         this.#rows.push(event);
         return;
       case "progress":
         if (!this.#options.quiet) this.#options.board.update(this, event);
         return;
+      case "listed":
+        return this.#showWatched();
+      case "error":
+        // Ctrl-C is how one leaves a list that is drawn anew.
+        if (this.#watched !== undefined && event.code === "interrupted") return;
     }
     this.#flush();
     this.#showLine(event);
   }
 
   finish(command?: string): void {
-    this.#flush();
+    this.#options.board.pin([]);
+    for (const line of this.#watched ?? []) this.#data(line);
+    // Of a list that was cut off in its middle nothing is shown.
+    if (this.#watched === undefined) this.#flush();
     this.#options.board.remove(this);
     const empty = command === undefined ? undefined : emptyNotices[command];
     if (empty !== undefined && !this.#wroteData && !this.#options.quiet) this.#screen.notice(empty);
   }
 
-  #showLine(event: Exclude<PeerEvent, RowEvent | EventOf<"progress">>): void {
+  /** Draws the rows in place of the list before; where nothing is drawn in place, one list follows the other. */
+  #showWatched(): void {
+    if (!this.#screen.isAnimated) {
+      this.#headed = undefined;
+      this.#watched = [];
+      return this.#flush();
+    }
+    const hidden = this.#rows.splice(watchedRowsMax).length;
+    this.#watched = this.#rows.length === 0
+      ? [emptyNotices["transfers"]!]
+      : [...this.#table(), ...(hidden > 0 ? [`and ${hidden} more`] : [])];
+    this.#rows = [];
+    this.#options.board.pin(this.#watched);
+  }
+
+  #showLine(event: Exclude<PeerEvent, RowEvent | EventOf<"progress"> | EventOf<"listed">>): void {
     const { good, strong, dim, bad, warn } = this.#screen.dataPalette;
     const notice = this.#screen.noticePalette;
     switch (event.type) {
@@ -127,7 +178,8 @@ export class TextRenderer implements EventSink {
         this.#options.board.remove(this, event.name);
         return this.#data(
           this.#withId(
-            `${good("verified")} ${escapeText(event.path)} is ${escapeName(event.name)} (${formatSize(event.bytes)})`,
+            `${good("verified")} ${escapeText(event.path)} is ${escapeName(event.name)} (${formatSize(event.bytes)})` +
+              (event.by === "receipt" ? ", by its receipt" : ""),
             event.id,
           ),
         );
@@ -192,16 +244,20 @@ export class TextRenderer implements EventSink {
   #flush(): void {
     const first = this.#rows[0];
     if (first === undefined) return;
-    const rows = this.#rows;
+    const lines = this.#table();
     this.#rows = [];
-    const palette = this.#screen.dataPalette;
-    const [columns, cells] = tableOf(rows, palette, this.#options.clock());
-    const whole = this.#options.verbose ? columns.map(({ short: _, ...column }) => column) : columns;
-    const width = this.#screen.dataWidth;
-    const lines = formatTable(whole, cells, width, palette.dim);
     // A pipe gets rows alone: headings are no data.
-    for (const line of this.#headed === first.type || width === undefined ? lines.slice(1) : lines) this.#data(line);
+    const isHeaded = this.#headed === first.type || this.#screen.dataWidth === undefined;
+    for (const line of isHeaded ? lines.slice(1) : lines) this.#data(line);
     this.#headed = first.type;
+  }
+
+  /** The rows, below their headings. */
+  #table(): string[] {
+    const palette = this.#screen.dataPalette;
+    const [columns, cells] = tableOf(this.#rows, palette, this.#options.clock());
+    const whole = this.#options.verbose ? columns.map(({ short: _, ...column }) => column) : columns;
+    return formatTable(whole, cells, this.#screen.dataWidth, palette.dim);
   }
 
   /** Puts an id behind a line: all of it if there is room. */
@@ -247,6 +303,10 @@ function tableOf(rows: readonly RowEvent[], palette: Palette, nowMs: number): [r
       return [peerColumns, (rows as EventOf<"peer">[]).map((row) => peerCells(row, palette, nowMs))];
     case "file":
       return [fileColumns, (rows as FileEvent[]).map((row) => fileCells(row, palette))];
+    case "receipt":
+      return [receiptColumns, (rows as EventOf<"receipt">[]).map((row) => receiptCells(row, palette, nowMs))];
+    case "limit":
+      return [limitColumns, (rows as EventOf<"limit">[]).map(limitCells)];
     case "transfer":
       return [transferColumns, (rows as EventOf<"transfer">[]).map((row) => transferCells(row, palette))];
   }
@@ -276,6 +336,8 @@ function transferCells(event: EventOf<"transfer">, palette: Palette): Cell[] {
     waiting: palette.warn,
     failed: palette.bad,
     done: palette.good,
+    paused: palette.warn,
+    cancelled: palette.dim,
     running: undefined,
     verifying: undefined,
   };
@@ -288,7 +350,38 @@ function transferCells(event: EventOf<"transfer">, palette: Palette): Cell[] {
     { text: `${done}%` },
     { text: formatSize(event.totalBytes) },
     { text: event.state === "running" ? formatRate(event.bytesPerSecond) : "" },
-    { text: event.state, ...(state === undefined ? {} : { paint: state }) },
+    { text: stateOf(event), ...(state === undefined ? {} : { paint: state }) },
+  ];
+}
+
+function stateOf({ state, place, why, priority }: EventOf<"transfer">): string {
+  const level = priority === undefined || priority === "normal" || state === "done" ? "" : `, ${priority} priority`;
+  if (state === "failed") return why === undefined ? state : `${state}: ${escapeText(why)}`;
+  if (state !== "waiting") return `${state}${level}`;
+  const what = why !== undefined ? ` ${escapeText(why)}` : place !== undefined ? `, place ${place}` : "";
+  return `${state}${what}${level}`;
+}
+
+function limitCells(event: EventOf<"limit">): Cell[] {
+  const { direction, number, name, bytesPerSecond, by, window, lanUnlimited } = event;
+  const setBy = by === "schedule" ? `schedule ${window}` : by === "command" ? "limit" : `--limit-${direction}`;
+  return [
+    { text: direction },
+    { text: number === null ? "all" : String(number) },
+    { text: escapeName(name) },
+    { text: bytesPerSecond === null ? "unlimited" : formatRate(bytesPerSecond) },
+    { text: escapeText(setBy) + (lanUnlimited ? ", own network exempt" : "") },
+  ];
+}
+
+function receiptCells(event: EventOf<"receipt">, palette: Palette, nowMs: number): Cell[] {
+  return [
+    { text: escapeName(event.name) },
+    { text: formatSize(event.bytes) },
+    { text: event.holders.length === 0 ? "" : holderNames(event.holders) },
+    { text: formatAgo(event.finishedAtMs, nowMs) },
+    { text: escapeText(event.path) },
+    { text: escapeText(event.id), paint: palette.dim },
   ];
 }
 

@@ -7,6 +7,7 @@
 import { TextLineStream } from "@std/streams";
 import { errorCodes, type ShoalError } from "../core/errors.ts";
 import type { CommandRunner } from "../peer/commands.ts";
+import { leaving } from "../peer/leaving.ts";
 import { parseLine } from "./command_line.ts";
 import type { CommandContext } from "./command_table.ts";
 import { exitCodeOf, failureEvent } from "./failure.ts";
@@ -36,7 +37,7 @@ export async function runScript(options: ScriptOptions): Promise<number> {
   let idleExit = errorCodes.interrupted.exit as number;
   let isRunning = false;
   const stop = () => {
-    controller.abort();
+    controller.abort(leaving);
     // A line that never comes must not keep a stopped program.
     if (!isRunning) end(idleExit);
   };

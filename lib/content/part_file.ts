@@ -27,6 +27,51 @@ export type OpenedPart =
   | { readonly kind: "complete"; readonly path: string }
   | { readonly kind: "part"; readonly part: PartFile };
 
+/** A part that is open, for another thread to open it too. */
+export interface PartTarget {
+  readonly path: string;
+  readonly dev: number;
+  readonly ino: number | null;
+}
+
+/** Writes the verified pieces of a part whose PartFile another thread has. */
+export class PartWriter implements Disposable {
+  readonly #path: string;
+  readonly #file: Deno.FsFile;
+
+  /** @throws {StoreError} If it cannot be opened, or somebody put another file there. */
+  constructor({ path, dev, ino }: PartTarget) {
+    this.#path = path;
+    try {
+      this.#file = Deno.openSync(path, { write: true });
+    } catch (error) {
+      throw storeErrorFrom(error, "write", path);
+    }
+    const found = this.#file.statSync();
+    if (found.dev === dev && found.ino === ino) return;
+    this.#file.close();
+    throw new StoreError("io", "write", path, "somebody else replaced it");
+  }
+
+  /** @throws {StoreError} With code `diskFull`, if there is no room. */
+  write(offset: number, bytes: Uint8Array): void {
+    writePiece(this.#file, this.#path, offset, bytes);
+  }
+
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+}
+
+function writePiece(file: Deno.FsFile, path: string, offset: number, bytes: Uint8Array): void {
+  try {
+    file.seekSync(offset, Deno.SeekMode.Start);
+    for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+  } catch (error) {
+    throw storeErrorFrom(error, "write", path);
+  }
+}
+
 /** Bytes that are flushed together while a download runs. */
 const flushBytes = 32 * mib;
 
@@ -42,6 +87,7 @@ export class PartFile implements Disposable {
   readonly #onExists: OnExists;
   /** 1 for each piece that is verified and written. */
   readonly #verified: Uint8Array;
+  readonly #watchers = new Set<(index: number) => void>();
   #doneBytes = 0;
   #flushedBytes = 0;
   #flushing: Promise<void> | undefined;
@@ -127,15 +173,38 @@ export class PartFile implements Disposable {
       throw new RangeError(`Piece ${index} has ${range.bytes} bytes, not ${bytes.length}`);
     }
     if (this.has(index)) return;
-    try {
-      this.#file.seekSync(range.offset, Deno.SeekMode.Start);
-      for (let at = 0; at < bytes.length;) at += this.#file.writeSync(bytes.subarray(at));
-    } catch (error) {
-      throw storeErrorFrom(error, "write", this.path);
-    }
+    writePiece(this.#file, this.path, range.offset, bytes);
+    this.noteWritten(index);
+  }
+
+  /** Notes a piece that somebody else verified and wrote: a thread that has a `PartWriter`. @throws {StoreError} If the disk fails. */
+  noteWritten(index: number): void {
+    if (this.has(index)) return;
     this.#journal.noteVerified(index);
     this.#verified[index] = 1;
-    this.#doneBytes += range.bytes;
+    this.#doneBytes += this.manifest.pieceRange(index).bytes;
+    for (const tell of this.#watchers) tell(index);
+  }
+
+  /** Tells of each further piece, until the answer is disposed. */
+  watch(tell: (index: number) => void): Disposable {
+    this.#watchers.add(tell);
+    return { [Symbol.dispose]: () => void this.#watchers.delete(tell) };
+  }
+
+  /** Which pieces are verified and written: bit 7 of byte 0 is piece 0. */
+  bitfield(): Uint8Array {
+    const bits = new Uint8Array(Math.ceil(this.manifest.pieceCount / 8));
+    for (let index = 0; index < this.manifest.pieceCount; index++) {
+      if (this.has(index)) bits[index >> 3]! |= 0x80 >> (index & 7);
+    }
+    return bits;
+  }
+
+  /** Tells another thread which file to open. */
+  get target(): PartTarget {
+    const { dev, ino } = this.#file.statSync();
+    return { path: this.path, dev, ino };
   }
 
   /**

@@ -106,6 +106,8 @@ export const limits = {
   piecesWanted: 1024,
   /** Largest file, in bytes: 2^20 pieces of 16 MiB; its layer has 32 MiB. */
   fileBytesMax: 2 ** 44,
+  /** Pieces of the largest file. */
+  piecesMax: 2 ** 20,
 
   // Transfer
   /** A frame's payload: one read of the disk, and what a liar can make us hold. */
@@ -117,8 +119,10 @@ export const limits = {
   strangersPerAddressMax: 4,
   /** Uploads at once; more wait for a slot in the listen backlog. */
   uploadsMax: 256,
-  /** Bytes that one fetch asks for ahead on one connection. */
-  windowBytes: 8 * mib,
+  /** Bytes that a fetch asks for ahead on one connection at the least; more where rate times round trip is more. */
+  windowBytes: 4 * mib,
+  /** Connections of one fetch. */
+  lanesMax: 16,
   /** Ranges in one REQUEST, and bytes that a holder lets stand unsent for one connection. */
   rangesMax: 256,
   outstandingBytesMax: 64 * mib,
@@ -134,6 +138,8 @@ export const limits = {
   ticketMs: 10 * 60 * 1000,
   /** Bytes of a ticket. */
   ticketBytesMax: 320,
+  /** Contents in one TICKETS; the datagram is full before that. */
+  ticketsMax: 32,
   /** Bytes of a device certificate (DER); ours have 248. */
   certificateBytesMax: 320,
   /** Downloads at once in one peer; more wait their turn. */
@@ -148,6 +154,21 @@ export const limits = {
   pushesPerSessionMax: 128,
   /** (fetching device, holder) pairs remembered for REVOKE; each lives as long as its ticket. */
   ticketsRememberedMax: 65_536,
+  /** How long a device that fetches a content is named as its holder without asking again, in milliseconds. */
+  offerMs: 60_000,
+  /** Offers in all, of one session (more than it fetches at once), and of one content: each LOCATE of it looks at all of these. */
+  offersMax: 65_536,
+  offersPerSessionMax: 64,
+  offersPerContentMax: 256,
+  /** How long a report counts, in milliseconds: who was damaged yesterday may be mended today. */
+  reportMs: 24 * 60 * 60 * 1000,
+  /** Reports in all, and of one account, so that nobody can push out those of others. */
+  reportsMax: 65_536,
+  reportsPerAccountMax: 1024,
+  /** Reports of one session: an honest one drops a holder and goes on. */
+  reportsPerMinute: 30,
+  /** Holders among which a random one is named first; with more, one of the first so many. */
+  holdersDealtMax: 1024,
   /** After LEAVE a session lingers this long, in milliseconds, so that a lost answer can be repeated. */
   leaveLingerMs: 5_000,
   /** A session's new address is challenged at most once in this time, in milliseconds. */

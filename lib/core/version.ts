@@ -3,7 +3,7 @@
 export const version = "0.1.0";
 
 /** The one version of the protocol that this code speaks. */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 /** scripts/ship/bundle.ts writes the commit in its place. */
 const commitMark = "@commit@";

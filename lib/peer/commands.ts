@@ -14,6 +14,19 @@ export type FetchTarget =
   | { readonly pattern: string }
   | { readonly file: { readonly name: string; readonly id: string; readonly bytes: number } };
 
+/** Fetches by their numbers in `transfers`, or every one that it applies to. */
+export type FetchNumbers = readonly number[] | "all";
+
+/** Who goes first where fetches wait. */
+export type FetchPriority = "high" | "normal" | "low";
+
+/** A limit to be set: of the whole peer, or of one transfer by its number. Null bytes a second are no limit. */
+export interface LimitChange {
+  readonly direction: "up" | "down";
+  readonly bytesPerSecond: number | null;
+  readonly number: number | null;
+}
+
 export type Command =
   | { readonly command: "peers" }
   | { readonly command: "myfiles" }
@@ -31,13 +44,35 @@ export type Command =
     readonly onExists: OnExists;
     /** Give up after this long without progress, in milliseconds. */
     readonly timeoutMs: number;
+    /** Somebody chose `timeoutMs`: it holds too while no command waits for the fetch, which else goes on without end. */
+    readonly timeoutTold?: true | undefined;
+    /** Nobody sits and waits for the end: without a time that was chosen there is none. */
+    readonly inBackground?: true | undefined;
+    /** Normal unless told. */
+    readonly priority?: FetchPriority | undefined;
     /** Whether the file is synced to disk before it gets its final name. */
     readonly sync: boolean;
   }
   | { readonly command: "status" }
-  | { readonly command: "transfers" }
-  /** Re-checks a local file against what the network has under its name, or its hash cache entry. Absolute path. */
-  | { readonly command: "verify"; readonly path: string }
+  /** `watch`: again each second, until it is stopped. */
+  | { readonly command: "transfers"; readonly watch?: true | undefined }
+  /** Sets a limit, or shows all of them. */
+  | { readonly command: "limit"; readonly change: LimitChange | null }
+  | { readonly command: "pause"; readonly fetches: FetchNumbers }
+  | { readonly command: "resume"; readonly fetches: FetchNumbers }
+  | { readonly command: "cancel"; readonly fetches: FetchNumbers }
+  | { readonly command: "priority"; readonly fetches: FetchNumbers; readonly priority: FetchPriority }
+  /** What fetches have left; of one name in the network if it is told. */
+  | { readonly command: "receipts"; readonly name: string | null }
+  | {
+    readonly command: "verify";
+    /** A local file, absolute; or with `byReceipt` also a receipt in a file. */
+    readonly path: string;
+    /** The word as it was typed: where no file has that path it is the network's name of one that was fetched here. */
+    readonly word?: string | undefined;
+    /** Against the receipt of the fetch, instead of the network. */
+    readonly byReceipt?: true | undefined;
+  }
   | { readonly command: "fingerprint"; readonly account: string | null }
   | { readonly command: "trust"; readonly account: string }
   /** Ends the peer that owns the home. */
@@ -51,6 +86,43 @@ export interface FileEvent {
   readonly bytes: number;
   readonly id: string;
   readonly holders: number;
+}
+
+/** A file that is fetched or served. Commands take the number of one that is fetched. */
+export interface TransferEvent {
+  readonly type: "transfer";
+  readonly number: number;
+  readonly direction: "up" | "down";
+  readonly name: string;
+  readonly id: string;
+  readonly account: string;
+  readonly device: string;
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  readonly bytesPerSecond: number;
+  readonly state: "waiting" | "running" | "verifying" | "paused" | "done" | "failed" | "cancelled";
+  readonly priority?: FetchPriority;
+  /** Where it stands among those that wait for their turn; the next one has 1. */
+  readonly place?: number;
+  /** What it waits for, as `for a holder`; or why it failed. */
+  readonly why?: string;
+}
+
+/** A limit that holds: of the whole peer where `number` is null, else of one transfer. */
+export interface LimitEvent {
+  readonly type: "limit";
+  readonly direction: "up" | "down";
+  readonly number: number | null;
+  /** The transfer's. */
+  readonly name: string;
+  /** Null is no limit. */
+  readonly bytesPerSecond: number | null;
+  /** Who set it. */
+  readonly by: "option" | "schedule" | "command";
+  /** The window of the schedule, as it was written; else empty. */
+  readonly window: string;
+  /** Whether the own network is exempt. */
+  readonly lanUnlimited: boolean;
 }
 
 /** How bytes reach us; more kinds come with more paths. */
@@ -115,18 +187,27 @@ export type PeerEvent =
     readonly roundTripMs: number;
     readonly home: string;
   }
+  | TransferEvent
+  /** With `watch`: the list is whole; the next one follows. */
+  | { readonly type: "listed"; readonly atMs: number }
+  | LimitEvent
   | {
-    readonly type: "transfer";
-    readonly number: number;
-    readonly direction: "up" | "down";
+    readonly type: "receipt";
     readonly name: string;
+    readonly path: string;
+    readonly bytes: number;
     readonly id: string;
-    readonly account: string;
-    readonly device: string;
-    readonly doneBytes: number;
-    readonly totalBytes: number;
-    readonly bytesPerSecond: number;
-    readonly state: "waiting" | "running" | "verifying" | "done" | "failed";
+    readonly holders: readonly {
+      readonly account: string;
+      readonly device: string;
+      readonly deviceId: string;
+      readonly bytes: number;
+    }[];
+    /** What the holders sent in the last run; the rest of the bytes came in earlier ones. */
+    readonly fetchedBytes: number;
+    readonly startedAtMs: number;
+    readonly finishedAtMs: number;
+    readonly coordinator: string;
   }
   | {
     readonly type: "verified";
@@ -135,6 +216,8 @@ export type PeerEvent =
     readonly id: string;
     /** The file's name in the network. */
     readonly name: string;
+    /** What says that these are its bytes. */
+    readonly by?: "network" | "receipt";
   }
   | {
     readonly type: "fingerprint";

@@ -8,7 +8,7 @@
 import { ShoalError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import { type ByteStream, type Endpoint, formatEndpoint } from "../core/transport.ts";
-import type { Connect } from "../transfer/fetch.ts";
+import type { Connect } from "../transfer/lane.ts";
 import { encodeFrame } from "../wire/frame.ts";
 
 /** All that a holder says to a stranger. */

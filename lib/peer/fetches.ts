@@ -1,91 +1,107 @@
 /**
- * fetches: the downloads of this peer: what a `fetch` means, a bounded number at a time, and what `transfers` shows of
- * them. Laws: 1) what fails does not stop the rest; the command ends with the first failure's code;  2) of two wanted names that would be
- * one file here the second is refused;  3) what is already there is not fetched.  (I/O through its parts)
+ * fetches: the downloads of this peer, as things that a person can handle: each has a number; they wait, run, are paused, gone on with and
+ * cancelled. Laws: 1) what fails does not stop the rest; the command ends with the first failure's code;  2) no file is fetched twice
+ * at once;  3) a peer that stays keeps each fetch before it begins, until it is done, cancelled or
+ * failed for good, and goes on with it when it starts again;  4) a command that is stopped leaves its fetches paused, unless the
+ * program ends.  (I/O through its parts)
  */
 
-import { findFetched } from "../content/final_name.ts";
-import type { SharedFile } from "../content/library.ts";
-import { PartFile } from "../content/part_file.ts";
-import { foldName, type SafePath, safePath, unsafeName } from "../content/safe_path.ts";
-import { ShoalError, UsageError } from "../core/errors.ts";
-import type { Content } from "../core/ids.ts";
+import { discardPart } from "../content/part_discard.ts";
+import { ShoalError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
-import { connectTls } from "../net/tls.ts";
-import type { FetchIdentity } from "../transfer/download.ts";
-import { fetchContent, type Located } from "../transfer/fetch.ts";
-import type { PieceCheck } from "../transfer/piece_check.ts";
-import { systemTimers } from "../transfer/timers.ts";
-import type { Command, PeerEvent } from "./commands.ts";
+import type { Command, FetchNumbers, FetchPriority, PeerEvent, TransferEvent } from "./commands.ts";
 import type { Control } from "./control.ts";
-import { Doors } from "./doors.ts";
 import { errorEvent } from "./error_event.ts";
+import { FetchPlaces } from "./fetch_places.ts";
+import { type FetchRunDeps, type FetchRunResult, runFetch } from "./fetch_run.ts";
+import type { FetchStore, FetchWish } from "./fetch_store.ts";
+import { readWishes } from "./fetch_wishes.ts";
+import { leaving } from "./leaving.ts";
+import { alreadyFetched, eventOf, type FetchState, interrupted, keyOf, OneFetch, type Watcher } from "./one_fetch.ts";
 import { ProgressPace } from "./progress_pace.ts";
-import { resolveTarget, type WantedFile } from "./resolve.ts";
-import { untilAborted } from "./until_aborted.ts";
 
-/** What fetching needs of the rest of the peer. */
-export interface FetchDeps {
-  readonly control: Control;
-  readonly locate: (content: Content) => Promise<Located>;
-  /** The file that this device itself shares with a content. */
-  readonly ownFile: (content: Content) => SharedFile | undefined;
-  readonly identity: () => FetchIdentity;
-  readonly check: PieceCheck;
-  readonly journalFolder: string;
+export interface FetchDeps extends FetchRunDeps {
+  readonly control: Pick<Control, "request">;
+  readonly store: FetchStore;
+  /** Whether this peer outlives its commands: then fetches are kept, and gone on with. */
+  readonly stays: boolean;
+  /** The coordinator's long-term key in hex: a fetch belongs to the network in which it was asked for. */
+  readonly network: () => string;
+  /** The coordinator as a numeric endpoint, for receipts. */
+  readonly coordinator: string;
+  /** Says what belongs to no command. */
+  readonly note: (message: string) => void;
 }
 
 type FetchCommand = Extract<Command, { readonly command: "fetch" }>;
 type Emit = (event: PeerEvent) => void;
 
-/** A wanted file whose name may be used here. */
-interface SafeFile extends WantedFile {
-  readonly path: SafePath;
-}
-
-/** One download as `transfers` shows it. */
-interface Running {
-  readonly number: number;
-  readonly file: WantedFile;
-  doneBytes: number;
-  bytesPerSecond: number;
-  state: "waiting" | "running";
-}
+/** Finished ones that `transfers` still shows. */
+const finishedMax = 32;
 
 export class Fetches {
   readonly #deps: FetchDeps;
-  readonly #doors = new Doors(connectTls);
-  readonly #running = new Set<Running>();
-  readonly #waitingForSlot: (() => void)[] = [];
-  #slotsTaken = 0;
+  readonly #places: FetchPlaces;
+  /** By number; finished ones for a while. */
+  readonly #all = new Map<number, OneFetch>();
+  /** The unfinished ones by key. */
+  readonly #unfinished = new Map<string, OneFetch>();
+  readonly #finished: OneFetch[] = [];
   #nextNumber = 1;
+  /** Whether anything may begin. */
+  #isClosing = false;
+  /** Whether the store may be written to. */
+  #isOpen = true;
 
-  constructor(deps: FetchDeps) {
+  constructor(deps: FetchDeps, placesMax: number = limits.downloadsMax) {
     this.#deps = deps;
+    this.#places = new FetchPlaces(placesMax);
   }
 
-  /** Downloads that run or wait for a slot. */
+  /** Downloads that run or wait. */
   get running(): number {
-    return this.#running.size;
+    return [...this.#unfinished.values()].filter(({ run }) => run !== undefined).length;
   }
 
-  /** The downloads as events. */
-  *list(): Generator<PeerEvent> {
-    for (const { number, file, doneBytes, bytesPerSecond, state } of this.#running) {
-      yield {
-        type: "transfer",
-        number,
-        direction: "down",
-        name: file.name,
-        id: file.content.id,
-        account: "",
-        device: "",
-        doneBytes,
-        totalBytes: file.content.bytes,
-        bytesPerSecond,
-        state,
-      };
+  /**
+   * Takes up what an earlier run of this peer left, and goes on with it if this peer stays; answers how much of it goes on and how much
+   * is paused.
+   */
+  restore(): { readonly goesOn: number; readonly paused: number } {
+    const { store, stays, network } = this.#deps;
+    this.#nextNumber = Math.max(this.#nextNumber, store.lastNumber() + 1);
+    const counts = { goesOn: 0, paused: 0 };
+    for (const { number, wish, isPaused, doneBytes } of store.fetchesOf(network())) {
+      const one = this.#add(new OneFetch(number, wish));
+      one.isKept = true;
+      one.state = isPaused ? "paused" : "waiting";
+      one.doneBytes = doneBytes;
+      if (isPaused) counts.paused++;
+      else if (stays) this.#start(one);
+      else one.why = "for a peer that stays";
+      if (!isPaused && stays) counts.goesOn++;
     }
+    return counts;
+  }
+
+  /** Stops everything; what is kept goes on at the next start. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    await Promise.all([...this.#unfinished.values()].map(async (one) => {
+      const ran = one.run !== undefined;
+      await this.#stop(one);
+      if (ran && one.isUnfinished && one.isKept) this.#keepIfOpen(one);
+      one.watcher?.settle(interrupted(one));
+    }));
+    this.#isOpen = false;
+  }
+
+  /** The downloads as events, the unfinished ones first, by their numbers. */
+  *list(): Generator<TransferEvent> {
+    const places = new Map([...this.#places.waiting()].map((waiter, index) => [waiter, index + 1]));
+    const all = [...this.#all.values()];
+    for (const one of all.filter(({ isUnfinished }) => isUnfinished)) yield eventOf(one, places.get(one));
+    for (const one of all.filter(({ isUnfinished }) => !isUnfinished)) yield eventOf(one);
   }
 
   /**
@@ -96,161 +112,306 @@ export class Fetches {
       if (!(error instanceof ShoalError)) throw error;
       emit(errorEvent(error));
     };
-    const resolving = command.targets.map((target) => resolveTarget(this.#deps.control, target));
-    const resolved = (await untilAborted(Promise.allSettled(resolving), signal)).flatMap((result) => {
-      if (result.status === "fulfilled") return result.value;
-      report(result.reason);
-      return [];
-    });
-    const files = safeFiles(resolved.flatMap((one) => one.files), report);
-    for (const { name, choices } of resolved.flatMap((one) => one.ambiguous)) {
-      emit({ type: "ambiguous", name, choices });
-      const message = `Cannot fetch ${JSON.stringify(name)}: it means several contents`;
-      emit(errorEvent(new UsageError(message, { hint: "Fetch one of them by its id" })));
-    }
-    await Promise.all(files.map((file) => this.#fetch(file, command, signal, emit).catch(report)));
+    const wishes = await readWishes(command, this.#deps.control, signal, emit);
+    const begun = this.#begin(wishes, watcherOf(command, emit), report);
+    await Promise.all(begun.map(([one, ended]) => this.#untilEnded(one, ended, signal).catch(report)));
   }
 
-  async #fetch(file: SafeFile, command: FetchCommand, signal: AbortSignal, emit: Emit): Promise<void> {
-    const running: Running = { number: this.#nextNumber++, file, doneBytes: 0, bytesPerSecond: 0, state: "waiting" };
-    this.#running.add(running);
-    try {
-      await this.#takeSlot(signal);
-      try {
-        running.state = "running";
-        await this.#fetchNow(file, command, running, signal, emit);
-      } finally {
-        this.#freeSlot();
+  /** Stops fetches until they are resumed; each when it moves no more. */
+  async *pause(numbers: FetchNumbers): AsyncGenerator<PeerEvent> {
+    for (const one of this.#chosen(numbers, "pause", ({ state }) => state === "waiting" || state === "running")) {
+      if (one instanceof ShoalError) yield errorEvent(one);
+      else yield await this.#pause(one);
+    }
+  }
+
+  /** Goes on with fetches that are paused or failed. */
+  async *resume(numbers: FetchNumbers): AsyncGenerator<PeerEvent> {
+    const isPaused = ({ state }: OneFetch) => state === "paused" || (state === "failed" && numbers !== "all");
+    for (const one of this.#chosen(numbers, "resume", isPaused)) {
+      if (one instanceof ShoalError) yield errorEvent(one);
+      else yield await this.#resume(one);
+    }
+  }
+
+  /** Ends fetches for good, with part and journal gone. */
+  async *cancel(numbers: FetchNumbers): AsyncGenerator<PeerEvent> {
+    for (const one of this.#chosen(numbers, "cancel", ({ isUnfinished }) => isUnfinished)) {
+      if (one instanceof ShoalError) yield errorEvent(one);
+      else yield* this.#cancel(one);
+    }
+  }
+
+  /** Lets fetches go before or after others that wait. */
+  *prioritize(numbers: FetchNumbers, priority: FetchPriority): Generator<PeerEvent> {
+    for (const one of this.#chosen(numbers, "prioritize", ({ isUnfinished }) => isUnfinished)) {
+      if (one instanceof ShoalError) yield errorEvent(one);
+      else {
+        one.wish = { ...one.wish, priority };
+        this.#places.reorder(one);
+        if (one.isKept) this.#keep([one]);
+        yield eventOf(one);
       }
-    } finally {
-      this.#running.delete(running);
     }
   }
 
-  async #fetchNow(
-    file: SafeFile,
-    command: FetchCommand,
-    running: Running,
-    signal: AbortSignal,
-    emit: Emit,
-  ): Promise<void> {
-    const { name, content, path } = file;
-    const { folder, onExists, timeoutMs, sync } = command;
-    const { identity, journalFolder, check } = this.#deps;
-    const done = { type: "fetched", name, bytes: content.bytes, id: content.id } as const;
-    const there = await findFetched({ folder, name: path, content, onExists, signal });
-    if (there !== undefined) {
-      emit({ ...done, path: there, holders: [], refetchedBytes: 0, fetchedBytes: 0, tookMs: 0 });
+  /** The fetches that are meant, and why others are not. */
+  *#chosen(
+    numbers: FetchNumbers,
+    verb: string,
+    fits: (one: OneFetch) => boolean,
+  ): Generator<OneFetch | ShoalError> {
+    if (numbers === "all") {
+      yield* [...this.#all.values()].filter(fits);
       return;
     }
-    const pace = new ProgressPace();
-    const startedAtMs = performance.now();
-    let startBytes: number | undefined;
-    const fetched = await fetchContent({
-      name,
-      content,
-      locate: (stopped) => untilAborted(this.#locate(file), stopped),
-      openPart: async (manifest, stopped) => {
-        const options = { manifest, folder, name: path, onExists, journalFolder, signal: stopped };
-        const opened = await PartFile.open(options);
-        if (opened.kind === "part" && opened.part.doneBytes > 0) {
-          const percent = Math.floor(100 * opened.part.doneBytes / content.bytes);
-          emit({ type: "note", message: `${name}: goes on from ${percent} %, every piece of it checked again` });
-        }
-        return opened;
-      },
-      sync,
-      identity: identity(),
-      connect: this.#doors.connect,
-      check,
-      timers: systemTimers,
-      random: (size) => crypto.getRandomValues(new Uint8Array(size)),
-      timeoutMs,
-      signal,
-      onProgress: (doneBytes) => {
-        startBytes ??= doneBytes;
-        running.doneBytes = doneBytes;
-        running.bytesPerSecond = rate(doneBytes - startBytes, startedAtMs);
-        if (!pace.isDue() && doneBytes < content.bytes) return;
-        emit({
-          type: "progress",
-          name,
-          doneBytes,
-          totalBytes: content.bytes,
-          activity: "fetch",
-          bytesPerSecond: running.bytesPerSecond,
-          holders: 1,
-          path: "direct",
-        });
-      },
-    });
-    emit({ ...done, ...fetched, tookMs: Math.round(performance.now() - startedAtMs) });
+    for (const number of new Set(numbers)) {
+      const one = this.#all.get(number);
+      if (one !== undefined && fits(one)) {
+        yield one;
+        continue;
+      }
+      const reason = one === undefined ? "there is no such fetch" : `it is ${one.state}`;
+      yield new ShoalError("notFound", `Cannot ${verb} fetch ${number}: ${reason}`, { hint: "See: transfers" });
+    }
   }
 
-  /** Who has it; that only this device itself has it is told at once. */
-  async #locate(file: WantedFile): Promise<Located> {
-    const located = await this.#deps.locate(file.content);
-    const own = located.holders.length + located.refused.length === 0 ? this.#deps.ownFile(file.content) : undefined;
-    if (own !== undefined) {
-      throw new UsageError(`Cannot fetch ${JSON.stringify(file.name)}: nobody shares it but this device itself`, {
-        hint: `It is here: ${own.path}`,
+  /** Begins fetches that a command waits for: new ones, and those that are here already and that nobody waits for. */
+  #begin(
+    wishes: readonly FetchWish[],
+    watcher: (settle: (error: unknown) => void) => Watcher,
+    refuse: (reason: ShoalError) => void,
+  ): readonly (readonly [OneFetch, Promise<void>])[] {
+    const chosen: { readonly one: OneFetch; readonly wish: FetchWish; readonly isFresh: boolean }[] = [];
+    for (const wish of wishes) {
+      const known = this.#unfinished.get(keyOf(wish));
+      if (known?.watcher !== undefined) refuse(alreadyFetched(known));
+      else chosen.push({ one: known ?? new OneFetch(this.#nextNumber++, wish), wish, isFresh: known === undefined });
+    }
+    if (this.#deps.stays) this.#keep(chosen.flatMap(({ one, isFresh }) => isFresh ? one : []));
+    return chosen.map(({ one, wish, isFresh }) => {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      one.watcher = watcher((error) => {
+        one.watcher = undefined;
+        if (error === undefined) resolve();
+        else reject(error);
       });
-    }
-    return located;
+      if (isFresh) this.#start(this.#add(one));
+      else this.#takeUp(one, wish);
+      return [one, promise] as const;
+    });
   }
 
-  async #takeSlot(signal: AbortSignal): Promise<void> {
-    if (this.#slotsTaken < limits.downloadsMax) {
-      this.#slotsTaken++;
+  /** Goes on with one that is here, as a new command wants it. */
+  async #takeUp(one: OneFetch, wish: FetchWish): Promise<void> {
+    await this.#stop(one);
+    if (!one.isUnfinished) return;
+    one.wish = { ...wish, askedAtMs: one.wish.askedAtMs };
+    one.state = "waiting";
+    if (one.isKept) this.#keepIfOpen(one);
+    this.#start(one);
+  }
+
+  /** Waits for the end of a fetch. @throws {ShoalError} Why it failed, or that the command was stopped. */
+  async #untilEnded(one: OneFetch, ended: Promise<void>, signal: AbortSignal): Promise<void> {
+    const stop = () => void this.#interrupt(one, signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+    if (signal.aborted) stop();
+    try {
+      await ended;
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
+  }
+
+  /** Stops a fetch whose command is stopped. */
+  async #interrupt(one: OneFetch, reason: unknown): Promise<void> {
+    const { watcher } = one;
+    await this.#stop(one);
+    if (!one.isUnfinished) return;
+    if (!one.isKept) this.#drop(one);
+    else {
+      Object.assign(one, { state: reason === leaving ? "waiting" : "paused", why: "", bytesPerSecond: 0 });
+      this.#keepIfOpen(one);
+    }
+    watcher?.settle(interrupted(one));
+  }
+
+  async #pause(one: OneFetch): Promise<PeerEvent> {
+    await this.#stop(one);
+    // It may have been done in that moment.
+    if (one.isUnfinished) {
+      Object.assign(one, { state: "paused", why: "", bytesPerSecond: 0 });
+      if (one.isKept) this.#keep([one]);
+    }
+    return eventOf(one);
+  }
+
+  async #resume(one: OneFetch): Promise<PeerEvent> {
+    await one.run?.ended;
+    const other = this.#unfinished.get(one.key);
+    if (other !== undefined && other !== one) return errorEvent(alreadyFetched(other));
+    Object.assign(one, { state: "waiting", why: "" });
+    this.#unfinished.set(one.key, one);
+    if (one.isKept || this.#deps.stays) this.#keep([one]);
+    if (this.#deps.stays || one.watcher !== undefined) this.#start(one);
+    else one.why = "for a peer that stays";
+    return eventOf(one);
+  }
+
+  async *#cancel(one: OneFetch): AsyncGenerator<PeerEvent> {
+    await this.#stop(one);
+    if (!one.isUnfinished) {
+      yield eventOf(one);
       return;
     }
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waitingForSlot.push(resolve);
-    signal.addEventListener("abort", () => resolve(), { once: true });
-    await promise;
-    if (!signal.aborted) return;
-    const place = this.#waitingForSlot.indexOf(resolve);
-    if (place >= 0) this.#waitingForSlot.splice(place, 1);
-    else this.#freeSlot();
-    throw new ShoalError("interrupted", "Interrupted while waiting for other fetches");
-  }
-
-  /** Hands the slot to whoever waits longest. */
-  #freeSlot(): void {
-    const next = this.#waitingForSlot.shift();
-    if (next === undefined) this.#slotsTaken--;
-    else next();
-  }
-}
-
-/** The files whose names may be used here; tells why the others may not: an unsafe name, or one that is another's here. */
-function safeFiles(wanted: readonly WantedFile[], refuse: (reason: ShoalError) => void): readonly SafeFile[] {
-  const files = new Map<string, SafeFile>();
-  for (const file of wanted) {
-    const path = safePath(file.name);
-    if (!path.ok) {
-      refuse(unsafeName(file.name, path.error));
-      continue;
+    this.#drop(one);
+    Object.assign(one, { state: "cancelled", why: "", bytesPerSecond: 0 });
+    const { name, path, folder, content } = one.wish;
+    one.watcher?.settle(new ShoalError("interrupted", `Fetch ${one.number} of ${JSON.stringify(name)} was cancelled`));
+    try {
+      if (one.isKept) this.#deps.store.forget(one.number);
+      discardPart({ folder, name: path, content, journalFolder: this.#deps.journalFolder });
+    } catch (error) {
+      if (!(error instanceof ShoalError)) throw error;
+      yield errorEvent(error);
     }
-    const folded = foldName(path.value);
-    const other = files.get(folded);
-    if (other === undefined) files.set(folded, { ...file, path: path.value });
-    else if (other.content.id !== file.content.id || other.content.bytes !== file.content.bytes) {
-      refuse(twins(file.name, other.name));
+    yield eventOf(one);
+  }
+
+  #add(one: OneFetch): OneFetch {
+    this.#all.set(one.number, one);
+    this.#unfinished.set(one.key, one);
+    return one;
+  }
+
+  #drop(one: OneFetch): void {
+    this.#all.delete(one.number);
+    this.#unfinished.delete(one.key);
+  }
+
+  #keep(some: readonly OneFetch[]): void {
+    const rows = some.map(({ number, wish, state, doneBytes }) => ({
+      ...{ number, wish, doneBytes },
+      isPaused: state === "paused",
+    }));
+    this.#deps.store.keep(this.#deps.network(), rows);
+    for (const one of some) one.isKept = true;
+  }
+
+  /** Notes how one stands where that must not fail what is being done. */
+  #keepIfOpen(one: OneFetch): void {
+    try {
+      if (this.#isOpen) this.#keep([one]);
+    } catch (error) {
+      if (!(error instanceof ShoalError)) throw error;
+      this.#deps.note(error.message);
     }
   }
-  return [...files.values()];
+
+  #start(one: OneFetch): void {
+    if (one.run !== undefined || this.#isClosing) return;
+    const controller = new AbortController();
+    one.state = "waiting";
+    const ended = this.#work(one, controller.signal).finally(() => one.run = undefined);
+    one.run = { controller, ended };
+  }
+
+  /** Stops what runs of a fetch; what it is then, the caller says. */
+  async #stop(one: OneFetch): Promise<void> {
+    // Another command may have begun it anew meanwhile.
+    while (one.run !== undefined) {
+      one.run.controller.abort();
+      await one.run.ended;
+    }
+  }
+
+  async #work(one: OneFetch, signal: AbortSignal): Promise<void> {
+    const timeoutMs = one.wish.timeoutMs ?? one.watcher?.patienceMs ?? Infinity;
+    try {
+      this.#done(one, await this.#run(one, timeoutMs, signal));
+    } catch (error) {
+      // What it is then, whoever stopped it says.
+      if (!signal.aborted) this.#failed(one, error);
+    }
+  }
+
+  async #run(one: OneFetch, timeoutMs: number, signal: AbortSignal): Promise<FetchRunResult> {
+    const pace = new ProgressPace();
+    const { name, content: { bytes: totalBytes } } = one.wish;
+    return await runFetch(this.#deps, {
+      number: one.number,
+      wish: one.wish,
+      timeoutMs,
+      places: this.#places,
+      waiter: one,
+      signal,
+      onState: (state, why) => {
+        if (!signal.aborted) Object.assign(one, { state, why, bytesPerSecond: 0 });
+      },
+      onProgress: (doneBytes, bytesPerSecond, holders) => {
+        Object.assign(one, { doneBytes, bytesPerSecond, ...(signal.aborted ? {} : { state: "running", why: "" }) });
+        if (!pace.isDue() && doneBytes < totalBytes) return;
+        const figures = { doneBytes, totalBytes, bytesPerSecond, holders };
+        one.watcher?.emit({ type: "progress", name, activity: "fetch", path: "direct", ...figures });
+      },
+      note: (message) => one.watcher?.emit({ type: "note", message }),
+    });
+  }
+
+  #done(one: OneFetch, result: FetchRunResult): void {
+    const { name, content, askedAtMs } = one.wish;
+    const { coordinator, note } = this.#deps;
+    const { path, holders, fetchedBytes, tookMs, refetchedBytes } = result;
+    const times = { startedAtMs: askedAtMs, finishedAtMs: Date.now() };
+    try {
+      this.#deps.store.finish(one.number, { name, path, content, holders, fetchedBytes, ...times, coordinator });
+    } catch (error) {
+      // The file is there all the same.
+      if (!(error instanceof ShoalError)) throw error;
+      note(`There is no receipt for ${name}: ${error.message}`);
+    }
+    one.doneBytes = content.bytes;
+    this.#finish(one, "done", "");
+    if (one.watcher === undefined) note(`Fetched ${name}: it is in ${path}`);
+    one.watcher?.emit({
+      type: "fetched",
+      name,
+      path,
+      bytes: content.bytes,
+      id: content.id,
+      holders: holders.map(({ account, device, bytes }) => ({ account, device, bytes })),
+      refetchedBytes,
+      fetchedBytes,
+      tookMs,
+    });
+    one.watcher?.settle(undefined);
+  }
+
+  #failed(one: OneFetch, error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    this.#finish(one, "failed", message);
+    try {
+      if (one.isKept) this.#deps.store.forget(one.number);
+    } catch {
+      // The disk that fails here is why it failed, or is told by the next that needs it.
+    }
+    one.isKept = false;
+    if (one.watcher === undefined) this.#deps.note(`Fetch ${one.number} failed: ${message}`);
+    one.watcher?.settle(error);
+  }
+
+  /** Shows a finished one for a while. */
+  #finish(one: OneFetch, state: FetchState, why: string): void {
+    Object.assign(one, { state, why, bytesPerSecond: 0 });
+    this.#unfinished.delete(one.key);
+    this.#finished.push(one);
+    const oldest = this.#finished.length > finishedMax ? this.#finished.shift() : undefined;
+    if (oldest !== undefined && !oldest.isUnfinished) this.#all.delete(oldest.number);
+  }
 }
 
-function twins(name: string, other: string): ShoalError {
-  return new ShoalError(
-    "exists",
-    `Cannot fetch ${JSON.stringify(name)} beside ${JSON.stringify(other)}: they are one name on some disks`,
-    { hint: "Fetch it by itself into another folder with --dir" },
-  );
-}
-
-function rate(bytes: number, sinceMs: number): number {
-  const seconds = (performance.now() - sinceMs) / 1000;
-  return seconds > 0 ? Math.round(bytes / seconds) : 0;
+function watcherOf(command: FetchCommand, emit: Emit): (settle: (error: unknown) => void) => Watcher {
+  const patienceMs = command.inBackground === true ? Infinity : command.timeoutMs;
+  return (settle) => ({ emit, patienceMs, settle });
 }

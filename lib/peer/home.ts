@@ -8,6 +8,7 @@
  *     state/device.key                       32-byte Ed25519 seed
  *     state/known_accounts.json              remembered account keys
  *     state/library.db, state/journals/      what is shared; downloads in progress
+ *     state/fetches.db                       what is to be fetched, and receipts of what was
  *     cache/hashes.db                        content ids of files already hashed
  */
 

@@ -21,6 +21,16 @@ const id = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 const bytes = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(limits.fileBytesMax));
 const some = <T extends v.GenericSchema>(item: T) => v.pipe(v.array(item), v.minLength(1), v.maxLength(10_000));
 
+const fetches = v.union([v.literal("all"), some(v.pipe(v.number(), v.safeInteger(), v.minValue(1)))]);
+const priority = v.picklist(["high", "normal", "low"]);
+const isTold = v.optional(v.literal(true));
+
+const limitChange = v.object({
+  direction: v.picklist(["up", "down"]),
+  bytesPerSecond: v.nullable(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
+  number: v.nullable(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
+});
+
 const command = v.variant("command", [
   v.object({ command: v.literal("peers") }),
   v.object({ command: v.literal("myfiles") }),
@@ -34,11 +44,20 @@ const command = v.variant("command", [
     folder: path,
     onExists: v.picklist(["refuse", "overwrite", "rename"]),
     timeoutMs: v.pipe(v.number(), v.minValue(1)),
+    timeoutTold: isTold,
+    inBackground: isTold,
+    priority: v.optional(priority),
     sync: v.boolean(),
   }),
   v.object({ command: v.literal("status") }),
-  v.object({ command: v.literal("transfers") }),
-  v.object({ command: v.literal("verify"), path }),
+  v.object({ command: v.literal("transfers"), watch: isTold }),
+  v.object({ command: v.literal("limit"), change: v.nullable(limitChange) }),
+  v.object({ command: v.literal("pause"), fetches }),
+  v.object({ command: v.literal("resume"), fetches }),
+  v.object({ command: v.literal("cancel"), fetches }),
+  v.object({ command: v.literal("priority"), fetches, priority }),
+  v.object({ command: v.literal("receipts"), name: v.nullable(name) }),
+  v.object({ command: v.literal("verify"), path, word: v.optional(path), byReceipt: isTold }),
   v.object({ command: v.literal("fingerprint"), account: v.nullable(name) }),
   v.object({ command: v.literal("trust"), account: name }),
   v.object({ command: v.literal("quit") }),

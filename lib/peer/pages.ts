@@ -30,11 +30,18 @@ export async function* peers(control: Pick<Control, "request">): AsyncGenerator<
   } while (cursor.length > 0);
 }
 
-/** Every device that can be asked for a content. */
-export async function* holders(control: Pick<Control, "request">, content: Content): AsyncGenerator<HolderEntry> {
+/**
+ * Every device that can be asked for a content: first those that have it whole, then those that fetch it too; one that was reported comes
+ * behind its like. With `offer` this device is told to others as one that fetches it, for limits.offerMs or until it asks without.
+ */
+export async function* holders(
+  control: Pick<Control, "request">,
+  { id, bytes }: Content,
+  { offer }: { readonly offer: boolean } = { offer: false },
+): AsyncGenerator<HolderEntry> {
   let cursor: Uint8Array<ArrayBuffer> = firstPage;
   do {
-    const page = await control.request({ kind: "locate", content: { id: content.id, bytes: content.bytes }, cursor });
+    const page = await control.request({ kind: "locate", content: { id, bytes }, offer, cursor });
     yield* page.holders;
     cursor = page.cursor;
   } while (cursor.length > 0);

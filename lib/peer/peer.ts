@@ -5,34 +5,42 @@
  */
 
 import { join } from "@std/path";
-import { type Bytes, bytesEqual } from "../core/bytes.ts";
+import { type Bytes, bytesEqual, formatHex } from "../core/bytes.ts";
 import { AsyncQueue } from "../core/async_queue.ts";
 import { ShoalError } from "../core/errors.ts";
 import type { Content } from "../core/ids.ts";
+import { startWorker } from "../core/worker.ts";
 import { type Endpoint, formatEndpoint, isLoopback } from "../core/transport.ts";
 import type { Alive, Identity } from "../membership/types.ts";
 import { certificateHash, certificateKey, makeCertificate } from "../net/certificate.ts";
 import { listenLocal } from "../net/local.ts";
-import { listenTls, prepareTls } from "../net/tls.ts";
+import { connectTls, listenTls, prepareTls } from "../net/tls.ts";
 import { listenUdp } from "../net/udp.ts";
 import { finishLogin, loadOpaque, startLogin } from "../session/opaque.ts";
 import type { Located } from "../transfer/fetch.ts";
-import { PieceChecker } from "../transfer/piece_check.ts";
 import { systemTimers } from "../transfer/timers.ts";
+import { type Lane, laneHere } from "../transfer/lane.ts";
+import { LaneThreads, threadedFromBytes } from "../transfer/lane_threads.ts";
+import { OpenParts } from "../transfer/open_parts.ts";
 import { UploadServer } from "../transfer/upload_server.ts";
 import { type VerifiedHolder, verifyHolder } from "../transfer/verified_holder.ts";
 import { Announcer } from "./announcer.ts";
+import { Bandwidth, type BandwidthOptions } from "./bandwidth.ts";
 import { CoordinatorClock } from "./clock.ts";
 import type { Command, CommandEnd, CommandRunner, PeerEvent } from "./commands.ts";
 import { Control } from "./control.ts";
+import { Doors } from "./doors.ts";
 import { errorEvent } from "./error_event.ts";
+import { FetchStore } from "./fetch_store.ts";
 import { Fetches } from "./fetches.ts";
 import { type Home, localSocketPath, makePrivateFolder, readPrivateFile, writePrivateFile } from "./home.ts";
+import { leaving } from "./leaving.ts";
 import { KnownAccounts } from "./known_accounts.ts";
 import { LocalServer } from "./local_server.ts";
 import { holders } from "./pages.ts";
 import { answerQuery, type QueryContext } from "./queries.ts";
 import { Sharing } from "./sharing.ts";
+import { report } from "./tickets.ts";
 import { untilAborted } from "./until_aborted.ts";
 
 export interface PeerOptions {
@@ -42,6 +50,9 @@ export interface PeerOptions {
   readonly password: string;
   /** The wished name of this device. */
   readonly label: string;
+  /** Whether it outlives a command: then unfinished fetches are kept across restarts, and gone on with. */
+  readonly stays: boolean;
+  readonly bandwidth: BandwidthOptions;
 }
 
 /** Names that Tab completion remembers. */
@@ -57,12 +68,15 @@ export class Peer implements CommandRunner, AsyncDisposable {
   readonly #foundNames = new Set<string>();
   readonly #known: KnownAccounts;
   readonly #sharing: Sharing;
+  readonly #bandwidth: Bandwidth;
   readonly #certificate: Bytes;
   #control!: Control;
   #uploads!: UploadServer;
+  #fetchStore!: FetchStore;
   #fetches!: Fetches;
   #local!: Endpoint;
   #localServer!: LocalServer;
+  readonly #parts = new OpenParts();
   #identity!: Identity;
   /** Undefined before the first login. */
   #alive: Alive | undefined;
@@ -78,6 +92,7 @@ export class Peer implements CommandRunner, AsyncDisposable {
     this.#certificate = certificate;
     this.#known = KnownAccounts.open(options.home.folders.state);
     this.#sharing = this.#stack.use(new Sharing(options.home.folders, (message) => this.#note(message)));
+    this.#bandwidth = this.#stack.use(new Bandwidth(options.bandwidth, systemTimers, () => new Date()));
     const { promise, resolve } = Promise.withResolvers<ShoalError | undefined>();
     this.ended = promise;
     this.#end = (reason) => {
@@ -103,7 +118,8 @@ export class Peer implements CommandRunner, AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const { home, coordinator, account, password, label } = this.#options;
+    const { home, coordinator, account, password, label, stays } = this.#options;
+    this.#fetchStore = this.#stack.use(FetchStore.open(home.folders.state));
     const ip = listenAddress(coordinator.ip);
     const listener = listenTls({ ip, port: 0, certificate: this.#certificate, key: home.device });
     this.#local = listener.local;
@@ -113,9 +129,10 @@ export class Peer implements CommandRunner, AsyncDisposable {
       ticketKeys: () => this.#alive?.ticketKeys ?? [],
       coordinatorNowMs: () => this.#clock.nowMs(),
       checkAccountKey: (name, key) => this.#known.meet(this.#identity.coordinatorKey, name, key),
-      openContent: (content) => this.#sharing.openContent(content),
+      openContent: (content) => this.#sharing.openContent(content) ?? this.#parts.open(content),
       onChanged: (content) => this.#sharing.refresh(content),
       onEnd: (reason) => this.#uploadEnded(reason),
+      openFlow: (account, to) => this.#bandwidth.openUpload(account, to),
       random: randomBytes,
       timers: systemTimers,
     });
@@ -136,7 +153,7 @@ export class Peer implements CommandRunner, AsyncDisposable {
     this.#sharing.announcer = announcer;
     announcer.present();
     this.#fetches = new Fetches({
-      locate: (content) => this.#locate(content),
+      locate: (content, offer) => this.#locate(content, offer),
       ownFile: (content) => this.#sharing.fileOf(content),
       identity: () => ({
         deviceKey: home.device,
@@ -144,10 +161,23 @@ export class Peer implements CommandRunner, AsyncDisposable {
         accountKey: this.#identity.accountKey,
         deviceSignature: this.#identity.deviceSignature,
       }),
-      check: this.#stack.use(new PieceChecker()).check,
+      lane: this.#lane(),
+      parts: this.#parts,
+      report: (holder, reason) =>
+        void report(this.#control, holder, reason).catch(() => {
+          // It helps others to choose; nobody here waits for it.
+        }),
       journalFolder: join(home.folders.state, "journals"),
+      nowMs: () => performance.now(),
+      openDownload: (number) => this.#bandwidth.openDownload(number),
       control: this.#control,
+      store: this.#fetchStore,
+      stays,
+      network: () => formatHex(this.#identity.coordinatorKey),
+      coordinator: formatEndpoint(coordinator),
+      note: (message) => this.#note(message),
     });
+    this.#stack.defer(() => this.#fetches.close());
     await this.#control.login(account, password);
     this.#stack.defer(() => this.#control.leave());
     const path = localSocketPath(home.folders);
@@ -158,8 +188,23 @@ export class Peer implements CommandRunner, AsyncDisposable {
     };
     const owner = () => ({ coordinator: formatEndpoint(coordinator), account: this.#identity.account });
     this.#localServer = this.#stack.use(new LocalServer(listenLocal(path), this, owner, subscribe));
+    this.#restoreFetches();
     await this.#sharing.refreshAll(this.#stop.signal);
     announcer.reconcile((error) => this.#reconcileFailed(error));
+  }
+
+  /** Runs the connections of fetches: large files' on threads. */
+  #lane(): Lane {
+    const here = laneHere(new Doors(connectTls).connect);
+    const threads = this.#stack.use(new LaneThreads(() => startWorker(new URL("./lane_worker.ts", import.meta.url))));
+    return (options) => options.content.bytes >= threadedFromBytes ? threads.lane(options) : here(options);
+  }
+
+  #restoreFetches(): void {
+    const { goesOn, paused } = this.#fetches.restore();
+    if (!this.#options.stays || goesOn + paused === 0) return;
+    const facts = [...(goesOn > 0 ? [`${goesOn} go on`] : []), ...(paused > 0 ? [`${paused} paused`] : [])];
+    this.#note(`Unfinished fetches of an earlier run: ${facts.join(", ")}; see them with: transfers`);
   }
 
   /** What the program prints when it is ready. */
@@ -223,7 +268,9 @@ export class Peer implements CommandRunner, AsyncDisposable {
       control: this.#control,
       sharing: this.#sharing,
       uploads: this.#uploads,
+      bandwidth: this.#bandwidth,
       fetches: this.#fetches,
+      receipts: this.#fetchStore,
       known: this.#known,
       identity: this.#identity,
       coordinator: formatEndpoint(this.#options.coordinator),
@@ -252,7 +299,7 @@ export class Peer implements CommandRunner, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
+    this.#stop.abort(leaving);
     this.#notes.close();
     await this.#stack.disposeAsync();
   }
@@ -284,10 +331,10 @@ export class Peer implements CommandRunner, AsyncDisposable {
   }
 
   /** The holders of a content that stand up to every check, and why others do not. */
-  async #locate(content: Content): Promise<Located> {
+  async #locate(content: Content, offer: boolean): Promise<Located> {
     const found: VerifiedHolder[] = [];
     const refused: ShoalError[] = [];
-    for await (const entry of holders(this.#control, content)) {
+    for await (const entry of holders(this.#control, content, { offer })) {
       const holder = verifyHolder(entry, {
         certificateKey,
         certificateHash,

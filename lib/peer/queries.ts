@@ -1,30 +1,32 @@
 /** queries: the commands that ask and tell, without moving files.  (I/O through the parts of the peer) */
 
 import { formatFingerprint } from "../session/account_key.ts";
-import { hashFile } from "../content/file_hash.ts";
 import { bytesEqual } from "../core/bytes.ts";
-import { ContentError, RemoteError, ShoalError, UsageError } from "../core/errors.ts";
+import { RemoteError, ShoalError, UsageError } from "../core/errors.ts";
 import type { Endpoint } from "../core/transport.ts";
 import type { Identity } from "../membership/types.ts";
 import type { UploadServer } from "../transfer/upload_server.ts";
-import type { FileEntry } from "../wire/message.ts";
-import { basename } from "@std/path";
+import type { Bandwidth } from "./bandwidth.ts";
 import type { Command, PeerEvent } from "./commands.ts";
 import type { Control } from "./control.ts";
 import { errorEvent } from "./error_event.ts";
+import type { FetchStore } from "./fetch_store.ts";
 import type { Fetches } from "./fetches.ts";
 import type { KnownAccounts } from "./known_accounts.ts";
+import { limit, type LimitedTransfer } from "./limit_query.ts";
 import { files, peers } from "./pages.ts";
-import { ProgressPace } from "./progress_pace.ts";
 import { fileEvent, isGlob } from "./resolve.ts";
 import type { Sharing } from "./sharing.ts";
+import { receiptEvent, verify } from "./verification.ts";
 
 /** The parts that queries look at. */
 export interface QueryContext {
   readonly control: Control;
   readonly sharing: Sharing;
   readonly uploads: UploadServer;
+  readonly bandwidth: Bandwidth;
   readonly fetches: Fetches;
+  readonly receipts: Pick<FetchStore, "receipts">;
   readonly known: KnownAccounts;
   readonly identity: Identity;
   readonly coordinator: string;
@@ -34,6 +36,9 @@ export interface QueryContext {
 }
 
 type Query = Exclude<Command, { readonly command: "share" | "serve" | "fetch" | "quit" }>;
+
+/** How often `transfers --watch` lists, in milliseconds. */
+const watchMs = 1_000;
 
 /** Answers one query. @throws {ShoalError} With the exit code's class. */
 export async function* answerQuery(
@@ -65,10 +70,28 @@ export async function* answerQuery(
       yield status(context);
       return;
     case "transfers":
-      yield* transfers(context);
+      yield* query.watch === true ? watchTransfers(context, signal) : transfers(context);
+      return;
+    case "limit":
+      yield* limit(query.change, context.bandwidth, limitedTransfers(context));
       return;
     case "verify":
-      yield verify(await hashWithProgress(query.path, signal, emit), await sameNameOrId(query.path, signal, context));
+      yield* verify(query, { control: context.control, receipts: context.receipts, signal, emit });
+      return;
+    case "receipts":
+      yield* receipts(query.name, context);
+      return;
+    case "pause":
+      yield* context.fetches.pause(query.fetches);
+      return;
+    case "resume":
+      yield* context.fetches.resume(query.fetches);
+      return;
+    case "cancel":
+      yield* context.fetches.cancel(query.fetches);
+      return;
+    case "priority":
+      yield* context.fetches.prioritize(query.fetches, query.priority);
       return;
     case "fingerprint":
       yield await fingerprint(query.account ?? context.identity.account, context);
@@ -129,13 +152,32 @@ function status(context: QueryContext): PeerEvent {
   };
 }
 
+async function* watchTransfers(context: QueryContext, signal: AbortSignal): AsyncGenerator<PeerEvent> {
+  while (!signal.aborted) {
+    yield* transfers(context);
+    yield { type: "listed", atMs: Date.now() };
+    await untilTick(signal);
+  }
+}
+
+/** Waits for the time of the next list, or the end. */
+async function untilTick(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, watchMs);
+  const stop = () => resolve();
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+  await promise;
+  clearTimeout(timer);
+  signal.removeEventListener("abort", stop);
+}
+
 function* transfers(context: QueryContext): Generator<PeerEvent> {
   yield* context.fetches.list();
-  let number = 0;
-  for (const upload of context.uploads.uploads) {
+  for (const [upload, number] of context.uploads.numbered) {
     yield {
       type: "transfer",
-      number: ++number,
+      number,
       direction: "up",
       name: context.sharing.fileOf(upload.content)?.name ?? "",
       id: upload.content.id,
@@ -149,53 +191,25 @@ function* transfers(context: QueryContext): Generator<PeerEvent> {
   }
 }
 
-interface HashedPath {
-  readonly path: string;
-  readonly id: string;
-  readonly bytes: number;
-}
-
-async function hashWithProgress(
-  path: string,
-  signal: AbortSignal,
-  emit: (event: PeerEvent) => void,
-): Promise<HashedPath> {
-  const pace = new ProgressPace();
-  const hashed = await hashFile(path, {
-    signal,
-    onProgress: (doneBytes, totalBytes) => {
-      if (pace.isDue()) emit({ type: "progress", name: basename(path), doneBytes, totalBytes, activity: "hash" });
-    },
+function limitedTransfers({ fetches, uploads, sharing }: QueryContext): LimitedTransfer[] {
+  const down = [...fetches.list()].flatMap((event): LimitedTransfer[] =>
+    event.type === "transfer" ? [{ direction: "down", number: event.number, name: event.name, flow: undefined }] : []
+  );
+  const up = [...uploads.numbered].map(([{ content, flow }, number]): LimitedTransfer => {
+    return { direction: "up", number, name: sharing.fileOf(content)?.name ?? "", flow };
   });
-  return { path, id: hashed.content.id, bytes: hashed.content.bytes };
+  return [...down, ...up];
 }
 
-/** What the network has under the file's last name component, in any folder. */
-async function sameNameOrId(
-  path: string,
-  signal: AbortSignal,
-  { control }: QueryContext,
-): Promise<readonly FileEntry[]> {
-  const name = basename(path).normalize("NFC");
-  const found: FileEntry[] = [];
-  for await (const entry of files(control, { kind: "search", mode: "substring", pattern: name })) {
-    signal.throwIfAborted();
-    if (entry.name === name || entry.name.endsWith(`/${name}`)) found.push(entry);
+function* receipts(name: string | null, context: QueryContext): Generator<PeerEvent> {
+  let count = 0;
+  for (const receipt of context.receipts.receipts(name === null ? {} : { name })) {
+    count++;
+    yield receiptEvent(receipt);
   }
-  return found;
-}
-
-function verify({ path, id, bytes }: HashedPath, named: readonly FileEntry[]): PeerEvent {
-  const same = named.find((entry) => entry.id === id && entry.bytes === bytes);
-  if (same !== undefined) return { type: "verified", path, bytes, id, name: same.name };
-  if (named.length > 0) {
-    throw new ContentError("integrity", `${path} is not what the network has under that name`, {
-      contentId: id,
-      hint: `Fetch it again with --overwrite, or by its id`,
-    });
-  }
-  throw new ShoalError("notFound", `Cannot verify ${path}: nobody online shares a file of that name`, {
-    hint: `Its content id is ${id}`,
+  if (count > 0 || name === null) return;
+  throw new ShoalError("notFound", `There is no receipt of ${JSON.stringify(name)}: it was not fetched here`, {
+    hint: "See what there is with: receipts",
   });
 }
 

@@ -23,10 +23,9 @@ import { protocolVersion } from "../core/version.ts";
 import { layerBytesFor, type Manifest, manifestFrom } from "../content/manifest.ts";
 import type { SigningKey } from "../session/device_key.ts";
 import { proveTransfer } from "../session/proofs.ts";
-import { encodeFrame } from "../wire/frame.ts";
+import { encodeFrame, type HavePieces } from "../wire/frame.ts";
 import { FrameStream, type IncomingFrame } from "./frame_stream.ts";
-import type { PieceQueue } from "./piece_queue.ts";
-import type { PieceCheck } from "./piece_check.ts";
+import type { Bitfield } from "./piece_picker.ts";
 import type { Timers } from "./timers.ts";
 import type { VerifiedHolder } from "./verified_holder.ts";
 
@@ -46,9 +45,21 @@ export interface PieceSink {
   writeVerified(index: number, bytes: Uint8Array): void;
 }
 
-/** What is to be fetched, once the manifest is known; shared by all connections of a fetch. */
+/** Where the pieces to ask for come from; PiecePicker's Seat is one. */
+export interface PieceSource {
+  /** The next piece to ask for; undefined if there is none at the moment. */
+  take(): number | undefined;
+  /** Waits until there may be one; false once there will be none. */
+  more(): Promise<boolean>;
+  /** Notes that the holder has got a piece. */
+  have(piece: number): void;
+  /** Takes back pieces that were taken and will not be delivered. */
+  giveBack(pieces: readonly number[]): void;
+}
+
+/** What is to be fetched over one connection, once the manifest is known. */
 export interface PieceWork {
-  readonly queue: PieceQueue;
+  readonly source: PieceSource;
   readonly sink: PieceSink;
 }
 
@@ -56,15 +67,14 @@ export interface DownloadOptions {
   readonly content: Content;
   readonly holder: VerifiedHolder;
   readonly identity: FetchIdentity;
-  /** Called with the checked manifest; answers what to fetch. */
-  readonly begin: (manifest: Manifest) => Promise<PieceWork>;
-  readonly check: PieceCheck;
+  /** Called with the checked manifest and what the holder has (undefined: all); answers what to fetch. */
+  readonly begin: (manifest: Manifest, has: Bitfield | undefined) => Promise<PieceWork>;
   readonly timers: Timers;
   readonly signal: AbortSignal;
   /** Told of bytes received, verified or not: the holder is alive. */
   readonly onReceived: (bytes: number) => void;
   /** Told of each piece that is verified and written. */
-  readonly onPiece: (bytes: number) => void;
+  readonly onPiece: (piece: number, bytes: number) => void;
 }
 
 /** When heartbeats go out to a holder that has not said CHALLENGE, in milliseconds since the one before. */
@@ -72,15 +82,16 @@ const nudgeMinMs = 1;
 const nudgeMaxMs = 32;
 /** REQUESTs are put together up to this: fewer frames where pieces are small. */
 const requestBytes = mib;
-/**
- * Received bytes of one connection that may wait to be checked and written: a thread that is not scheduled for some milliseconds must
- * not stop the other. Where pieces are large, three of them: one on its way, one checked, one between.
- */
-const bufferBytes = 8 * mib;
-const buffersMin = 3;
+/** Pieces that are asked for ahead at the least: one that comes, and one that is read meanwhile. */
+const windowPiecesMin = 2;
+/** The weight of the last piece in the rate, and how much more is asked for than the rate brings in a round trip. */
+const rateWeight = 0.3;
+const windowGain = 2;
+/** What is on its way should be here within this, in milliseconds. */
+const soonMs = 200;
 
 /**
- * Fetches pieces until the queue is empty; closes the stream.
+ * Fetches pieces until there are none to ask for, or none to be had from this holder for a while; closes the stream.
  * @throws {ContentError} `integrity`: the manifest or a piece is not of this content; the holder is to be blamed.
  * @throws {ProtocolError} The holder broke a rule.
  * @throws {RemoteError} The holder refused, with its code.
@@ -95,9 +106,12 @@ export async function downloadFrom(stream: ByteStream, options: DownloadOptions)
   if (options.signal.aborted) stop();
   try {
     await introduce(frames, options);
+    const saidHelloAtMs = options.timers.nowMs();
     const manifest = await readManifest(frames, options);
-    const work = await options.begin(manifest);
-    await new PieceReceiver(frames, manifest, work, options).run();
+    const roundTripMs = options.timers.nowMs() - saidHelloAtMs;
+    const has = await readHave(frames, manifest, options);
+    const work = await options.begin(manifest, has);
+    await new PieceReceiver(frames, manifest, work, roundTripMs, options).run();
   } finally {
     options.signal.removeEventListener("abort", stop);
     frames.close();
@@ -153,6 +167,26 @@ async function readManifest(frames: FrameStream, { content, holder }: DownloadOp
   return manifest.value;
 }
 
+/** HAVE: a bitfield that is as long as the file has pieces; undefined: all. */
+async function readHave(
+  frames: FrameStream,
+  { pieceCount }: Manifest,
+  { holder }: DownloadOptions,
+): Promise<Bitfield | undefined> {
+  const frame = await next(frames, holder);
+  if (frame.kind !== "have") throw broken(holder, "it did not say what it has");
+  if (frame.pieces === undefined) return undefined;
+  const has = new Uint8Array(Math.ceil(pieceCount / 8));
+  for (const piece of piecesOf(frame.pieces, pieceCount)) has[piece >> 3]! |= 0x80 >> (piece & 7);
+  return has;
+}
+
+function* piecesOf({ first, bits }: HavePieces, pieceCount: number): Generator<number> {
+  for (let i = 0; i < bits.length * 8 && first + i < pieceCount; i++) {
+    if ((bits[i >> 3]! & (0x80 >> (i & 7))) !== 0) yield first + i;
+  }
+}
+
 /** A piece that was asked for, in the order of asking. */
 interface AskedPiece {
   readonly index: number;
@@ -160,60 +194,104 @@ interface AskedPiece {
   readonly bytes: number;
 }
 
-/** The moving window: asks ahead, receives in order, and has pieces checked and written beside receiving. */
+type HolderFrame = Exclude<IncomingFrame, { readonly kind: "refused" }>;
+
+/** The moving window: asks ahead, receives in order, checks and writes each piece. */
 class PieceReceiver {
   readonly #frames: FrameStream;
   readonly #manifest: Manifest;
   readonly #work: PieceWork;
   readonly #options: DownloadOptions;
+  readonly #roundTripMs: number;
   readonly #asked: AskedPiece[] = [];
+  readonly #buffer: Bytes;
   /** Bytes asked for and not received. */
   #awaitedBytes = 0;
   /** Bytes of the current DATA frame that are still to be read. */
   #frameLeft = 0;
-  readonly #checks = new Set<Promise<void>>();
-  readonly #freeBuffers: Bytes[] = [];
-  #bufferCount = 0;
-  /** Pieces that were received and are not to be had from here. */
-  readonly #lost: number[] = [];
-  #checkFailure: { readonly error: unknown } | undefined;
+  /** Bytes a millisecond, lately. */
+  #rate = 0;
+  #lastPieceAtMs = 0;
+  #frame: Promise<HolderFrame> | undefined;
+  #more: Promise<boolean> | undefined;
 
-  constructor(frames: FrameStream, manifest: Manifest, work: PieceWork, options: DownloadOptions) {
+  constructor(frames: FrameStream, manifest: Manifest, work: PieceWork, roundTripMs: number, options: DownloadOptions) {
     this.#frames = frames;
     this.#manifest = manifest;
     this.#work = work;
+    this.#roundTripMs = roundTripMs;
     this.#options = options;
+    this.#buffer = new Uint8Array(Math.min(manifest.pieceBytes, manifest.content.bytes));
   }
 
   async run(): Promise<void> {
     try {
-      await this.#ask();
-      for (let piece = this.#asked[0]; piece !== undefined; piece = this.#asked[0]) {
-        const buffer = await this.#takeBuffer();
-        await this.#receive(piece, buffer.subarray(0, piece.bytes));
+      while (await this.#haveAsked()) {
+        const piece = this.#asked[0]!;
+        const bytes = this.#buffer.subarray(0, piece.bytes);
+        await this.#receive(piece, bytes);
+        this.#keep(piece, bytes);
         this.#asked.shift();
-        this.#startCheck(piece, buffer.subarray(0, piece.bytes));
         const endsHere = this.#frameLeft === 0 || this.#asked[0]?.offset === piece.offset + piece.bytes;
         if (!endsHere) throw broken(this.#options.holder, "it sent more than was asked for");
       }
-      await Promise.all(this.#checks);
-      if (this.#checkFailure !== undefined) throw this.#checkFailure.error;
-    } catch (error) {
-      await Promise.all(this.#checks);
-      throw this.#checkFailure === undefined ? error : this.#checkFailure.error;
     } finally {
-      this.#work.queue.giveBack([...this.#asked.map(({ index }) => index), ...this.#lost]);
+      this.#work.source.giveBack(this.#asked.map(({ index }) => index));
     }
+  }
+
+  /** Waits until a piece is asked for; false once there is no more to ask this holder for. */
+  async #haveAsked(): Promise<boolean> {
+    for (;;) {
+      await this.#ask();
+      if (this.#asked.length > 0) return true;
+      this.#more ??= this.#work.source.more();
+      const said = await this.#saidNext();
+      if (said === "none") return false;
+      if (said === "more") this.#more = undefined;
+      else {
+        this.#frame = undefined;
+        this.#noteHave(said);
+      }
+    }
+  }
+
+  /** What comes first: news of the source, or of the holder. One that has nothing to tell for long may close. */
+  async #saidNext(): Promise<"more" | "none" | HolderFrame> {
+    this.#frame ??= this.#nextFrame();
+    const news = this.#more!.then((isMore) => isMore ? "more" as const : "none" as const);
+    try {
+      return await Promise.race([news, this.#frame]);
+    } catch (error) {
+      if (error instanceof NetworkError) return "none";
+      throw error;
+    }
+  }
+
+  #nextFrame(): Promise<HolderFrame> {
+    const frame = next(this.#frames, this.#options.holder);
+    frame.catch(() => {
+      // Told to whoever waits for it; after the last piece nobody does.
+    });
+    return frame;
+  }
+
+  #noteHave(frame: HolderFrame): void {
+    if (frame.kind !== "have") throw broken(this.#options.holder, `it sent ${frame.kind} that nobody asked for`);
+    if (frame.pieces === undefined) throw broken(this.#options.holder, "it said twice that it has all");
+    for (const piece of piecesOf(frame.pieces, this.#manifest.pieceCount)) this.#work.source.have(piece);
   }
 
   /** Fills the window up, once there is room for a REQUEST that is worth it. Neighbours become one range. */
   async #ask(): Promise<void> {
-    if (this.#awaitedBytes > limits.windowBytes - requestBytes) return;
+    const windowBytes = this.#windowBytes();
+    if (this.#awaitedBytes > 0 && this.#awaitedBytes > windowBytes - Math.min(requestBytes, windowBytes / 2)) return;
     const ranges: { first: number; count: number }[] = [];
-    while (this.#awaitedBytes < limits.windowBytes && ranges.length < limits.rangesMax) {
-      const index = this.#work.queue.take();
+    while (this.#awaitedBytes < windowBytes && ranges.length < limits.rangesMax) {
+      const index = this.#work.source.take();
       if (index === undefined) break;
       const { offset, bytes } = this.#manifest.pieceRange(index);
+      if (this.#asked.length === 0) this.#lastPieceAtMs = this.#options.timers.nowMs();
       this.#asked.push({ index, offset, bytes });
       this.#awaitedBytes += bytes;
       this.#work.sink.asked(index);
@@ -226,17 +304,25 @@ class PieceReceiver {
     if (ranges.length > 0) await this.#frames.write(encodeFrame({ kind: "request", ranges }));
   }
 
+  /**
+   * Bytes to ask for ahead. So many that the holder never waits for a request (twice what comes in a round trip), but no more than come
+   * soon: what is asked of a slow holder cannot be had from another meanwhile.
+   */
+  #windowBytes(): number {
+    const { pieceBytes } = this.#manifest;
+    const soon = Math.max(windowPiecesMin * pieceBytes, soonMs * this.#rate);
+    const enough = Math.max(
+      limits.windowBytes,
+      windowPiecesMin * pieceBytes,
+      windowGain * this.#rate * this.#roundTripMs,
+    );
+    return Math.min(soon, enough, limits.outstandingBytesMax - pieceBytes);
+  }
+
   /** Receives one piece, in as many frames as the holder likes. */
   async #receive(piece: AskedPiece, buffer: Bytes): Promise<void> {
     for (let filled = 0; filled < piece.bytes;) {
-      if (this.#frameLeft === 0) {
-        const frame = await next(this.#frames, this.#options.holder);
-        if (frame.kind !== "data") throw broken(this.#options.holder, `it sent ${frame.kind} instead of DATA`);
-        if (frame.offset !== piece.offset + filled) {
-          throw broken(this.#options.holder, "it sent what was not asked for");
-        }
-        this.#frameLeft = frame.bytes;
-      }
+      if (this.#frameLeft === 0) this.#frameLeft = await this.#nextData(piece.offset + filled);
       const count = Math.min(this.#frameLeft, piece.bytes - filled);
       await this.#frames.readData(buffer.subarray(filled, filled + count));
       filled += count;
@@ -247,47 +333,32 @@ class PieceReceiver {
     }
   }
 
-  /** A buffer of a piece's size; waits for a check to end if all are in use. */
-  async #takeBuffer(): Promise<Bytes> {
+  /** The next DATA frame's bytes. */
+  async #nextData(offset: number): Promise<number> {
     for (;;) {
-      if (this.#checkFailure !== undefined) throw this.#checkFailure.error;
-      const free = this.#freeBuffers.pop();
-      if (free !== undefined) return free;
-      if (this.#bufferCount < Math.max(buffersMin, bufferBytes / this.#manifest.pieceBytes)) {
-        this.#bufferCount++;
-        return new Uint8Array(Math.min(this.#manifest.pieceBytes, this.#manifest.content.bytes));
-      }
-      await Promise.race(this.#checks);
+      const frame = await (this.#frame ?? this.#nextFrame());
+      this.#frame = undefined;
+      if (frame.kind !== "data") this.#noteHave(frame);
+      else if (frame.offset !== offset) throw broken(this.#options.holder, "it sent what was not asked for");
+      else return frame.bytes;
     }
   }
 
-  /** Lets a piece be checked and written while the next is received. A failure ends the connection at once. */
-  #startCheck(piece: AskedPiece, bytes: Bytes): void {
-    const check = this.#checkAndWrite(piece, bytes)
-      .catch((error) => {
-        this.#lost.push(piece.index);
-        this.#checkFailure ??= { error };
-        this.#frames.close();
-      })
-      .finally(() => this.#checks.delete(check));
-    this.#checks.add(check);
-  }
-
-  async #checkAndWrite({ index }: AskedPiece, received: Bytes): Promise<void> {
-    const { content, holder, check, onPiece } = this.#options;
-    const { isRight, piece } = await check(this.#manifest, index, received);
-    if (!isRight) throw lied(content, holder, `piece ${index} is wrong`, index);
-    this.#work.sink.writeVerified(index, piece);
-    this.#freeBuffers.push(new Uint8Array(piece.buffer));
-    onPiece(piece.length);
+  /** Checks a piece and writes it. */
+  #keep({ index, bytes: size }: AskedPiece, bytes: Bytes): void {
+    const { content, holder, timers, onPiece } = this.#options;
+    if (!this.#manifest.verifyPiece(index, bytes)) throw lied(content, holder, `piece ${index} is wrong`, index);
+    this.#work.sink.writeVerified(index, bytes);
+    const nowMs = timers.nowMs();
+    const rate = size / Math.max(0.01, nowMs - this.#lastPieceAtMs);
+    this.#rate = this.#rate === 0 ? rate : this.#rate + rateWeight * (rate - this.#rate);
+    this.#lastPieceAtMs = nowMs;
+    onPiece(index, size);
   }
 }
 
 /** The next frame, unless the holder closed or refused. */
-async function next(
-  frames: FrameStream,
-  holder: VerifiedHolder,
-): Promise<Exclude<IncomingFrame, { readonly kind: "refused" }>> {
+async function next(frames: FrameStream, holder: VerifiedHolder): Promise<HolderFrame> {
   const frame = await frames.readFrame();
   if (frame === undefined) throw new NetworkError(`Cannot go on with ${nameOf(holder)}: it closed the connection`);
   if (frame.kind !== "refused") return frame;

@@ -1,20 +1,23 @@
 /**
- * fetch: gets one content from whoever has it, until it is whole or nothing moves any more. Laws: 1) a holder that lied, broke a rule or no
- * longer has it is not asked again in this fetch; one that could not be reached is, at the endpoint where it is by then;  2) only
- * the time without a byte counts, never the time of the whole;  3) however it ends, the part and its journal stay for the next run.
- * (I/O: through what is passed in)
+ * fetch: gets one content from everybody who has it at once, until it is whole or nothing moves any more. Laws: 1) a holder that lied,
+ * broke a rule or no longer has it is not asked again in this fetch; one that could not be reached is, at the endpoint where it is by
+ * then;  2) who has it is asked anew while it runs, so that holders come and go;  3) only the time without a byte counts, never the
+ * time of the whole;  4) however it ends, the part and its journal stay for the next run.  (I/O: through what is passed in)
  */
 
 import { ContentError, NetworkError, ProtocolError, RemoteError, ShoalError } from "../core/errors.ts";
 import { type Content, type DeviceId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
-import type { ByteStream, Endpoint } from "../core/transport.ts";
 import { type Manifest, manifestFrom } from "../content/manifest.ts";
 import type { OpenedPart } from "../content/part_file.ts";
 import type { Random } from "../session/random.ts";
-import { downloadFrom, type FetchIdentity, type PieceWork } from "./download.ts";
-import type { PieceCheck } from "./piece_check.ts";
-import { PieceQueue } from "./piece_queue.ts";
+import type { FetchIdentity } from "./download.ts";
+import type { Lane } from "./lane.ts";
+import { threadedFromBytes } from "./lane_threads.ts";
+import { PacedSource } from "./paced_source.ts";
+import { PiecePicker, type Seat } from "./piece_picker.ts";
+import type { Flow } from "./rate_limiter.ts";
+import type { ReportReason } from "../wire/message.ts";
 import type { Timers } from "./timers.ts";
 import type { VerifiedHolder } from "./verified_holder.ts";
 
@@ -24,36 +27,33 @@ export interface Located {
   readonly refused: readonly ShoalError[];
 }
 
-/** Dials one endpoint and accepts one certificate; `net`'s connectTls is one. */
-export type Connect = (
-  options: {
-    readonly endpoint: Endpoint;
-    readonly certificate: Uint8Array;
-    readonly timeoutMs: number;
-    readonly signal: AbortSignal;
-  },
-) => Promise<ByteStream>;
-
 export interface FetchOptions {
   /** What a person calls it, for messages. */
   readonly name: string;
   readonly content: Content;
-  /** Asks who has the content now. @throws {ShoalError} Retryable, if asking again may help. */
-  readonly locate: (signal: AbortSignal) => Promise<Located>;
+  /**
+   * Asks who has the content now. `offer`: this side has a part by now, and serves what it has.
+   * @throws {ShoalError} Retryable, if asking again may help.
+   */
+  readonly locate: (signal: AbortSignal, offer: boolean) => Promise<Located>;
   /** Opens the part that the content is written to; called once. */
   readonly openPart: (manifest: Manifest, signal: AbortSignal) => Promise<OpenedPart>;
   /** Whether file and name are to survive a loss of power when this resolves. */
   readonly sync: boolean;
   readonly identity: FetchIdentity;
-  readonly connect: Connect;
-  readonly check: PieceCheck;
+  /** Runs the connections. */
+  readonly lane: Lane;
+  /** What an address may send counts in this peer's limits; nothing is limited without it. */
+  readonly flow?: ((ip: string) => Flow) | undefined;
+  /** Told of a holder that lied, broke a rule or said nothing, to whom and why; it is not asked again if it lied. */
+  readonly onBlame?: ((holder: VerifiedHolder, reason: ReportReason) => void) | undefined;
   readonly timers: Timers;
   readonly random: Random;
   /** Gives up after this long without a byte. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
-  /** Told of each verified piece; `doneBytes` counts those of earlier runs too. */
-  readonly onProgress: (doneBytes: number) => void;
+  /** Told of each verified piece; `doneBytes` counts those of earlier runs too; `holders`: who is asked at the moment. */
+  readonly onProgress: (doneBytes: number, holders: number) => void;
 }
 
 /** A finished fetch. */
@@ -67,11 +67,18 @@ export interface Fetched {
   readonly refetchedBytes: number;
 }
 
-/** Pauses between rounds, in milliseconds: doubled from the first to the last, with jitter, begun anew when bytes come. */
+/** Pauses before who has it is asked again, in milliseconds, where nobody is connected: doubled, with jitter, begun anew when bytes come. */
 const pauseMinMs = 100;
 const pauseMaxMs = 2_000;
+/** And where somebody is: soon for others who begin now, then seldom, doubled from the first to the last. */
+const lookAroundMinMs = 300;
+const lookAroundMaxMs = 5_000;
+/** How often seats that wait look at what others are slow with, in milliseconds. */
+const impatientMs = 500;
 /** A holder that denies or does not know the content is asked once more, with a new ticket. */
 const strikesMax = 2;
+/** Connections to an only holder of a large file: each has a thread to receive, check and write. */
+const lanesAtOne = 2;
 
 /**
  * Fetches one content whole.
@@ -106,36 +113,59 @@ interface HolderState {
   strikes: number;
   /** Why it is not asked again. */
   excluded: ShoalError | undefined;
+  /** Connections to it. */
+  lanes: number;
 }
 
 class Fetch {
   readonly #options: FetchOptions;
   readonly #states = new Map<DeviceId, HolderState>();
+  /** Connections, each until it has ended. */
+  readonly #lanes = new Set<Promise<void>>();
+  /** Ends the connections. */
+  readonly #stop = new AbortController();
+  #opening: Promise<OpenedPart> | undefined;
   #opened: OpenedPart | undefined;
-  #work: PieceWork | undefined;
+  #picker: PiecePicker | undefined;
   #fetchedBytes = 0;
   #movedAtMs: number;
+  #locateAtMs: number;
   #pauseMs = pauseMinMs;
+  #lookMs = lookAroundMinMs;
   #lastError: ShoalError | undefined;
+  /** What no holder can mend. */
+  #fatal: { readonly error: unknown } | undefined;
+  #wake: () => void = () => {};
 
   constructor(options: FetchOptions) {
     this.#options = options;
-    this.#movedAtMs = options.timers.nowMs();
+    this.#movedAtMs = this.#locateAtMs = options.timers.nowMs();
   }
 
   async run(): Promise<Fetched> {
     const { content, timers, timeoutMs, signal } = this.#options;
-    // What one can say of an empty file without asking anybody.
-    if (content.bytes === 0) await this.#begin(emptyManifest(content));
-    while (!this.#isWhole()) {
-      for (const state of await this.#locate()) {
-        await this.#fetchFrom(state);
+    const interrupt = () => {
+      this.#stop.abort();
+      this.#wake();
+    };
+    signal.addEventListener("abort", interrupt, { once: true });
+    if (signal.aborted) interrupt();
+    try {
+      // What one can say of an empty file without asking anybody.
+      if (content.bytes === 0) await this.#open(emptyManifest(content));
+      while (!this.#isWhole()) {
+        signal.throwIfAborted();
+        if (timers.nowMs() >= this.#locateAtMs) await this.#lookAround();
+        signal.throwIfAborted();
+        if (this.#fatal !== undefined) throw this.#fatal.error;
         if (this.#isWhole()) break;
+        if (this.#lanes.size === 0 && timers.nowMs() - this.#movedAtMs >= timeoutMs) throw this.#unfinished();
+        await this.#news();
       }
-      if (this.#isWhole()) break;
-      if (timers.nowMs() - this.#movedAtMs >= timeoutMs) throw this.#unfinished();
-      await this.#pause();
-      signal.throwIfAborted();
+    } finally {
+      signal.removeEventListener("abort", interrupt);
+      this.#stop.abort();
+      await Promise.all(this.#lanes);
     }
     return await this.#finish();
   }
@@ -149,11 +179,51 @@ class Fetch {
     return opened?.kind === "complete" || opened?.part.doneBytes === this.#options.content.bytes;
   }
 
+  /** Connects to whoever has it and is not connected yet. */
+  async #lookAround(): Promise<void> {
+    const states = await this.#locate();
+    const { timers, random } = this.#options;
+    const lanesEach = states.length === 1 && this.#options.content.bytes >= threadedFromBytes ? lanesAtOne : 1;
+    for (const state of states) {
+      while (state.lanes < lanesEach && this.#lanes.size < limits.lanesMax) this.#startLane(state);
+    }
+    // 50–100 % of the pause, so that many who lost one holder do not come back in step.
+    const share = 0.5 + random(1)[0]! / 510;
+    this.#locateAtMs = timers.nowMs() + share * (this.#lanes.size > 0 ? this.#nextLookMs() : this.#nextPauseMs());
+  }
+
+  #nextLookMs(): number {
+    const lookMs = this.#lookMs;
+    this.#lookMs = Math.min(this.#lookMs * 2, lookAroundMaxMs);
+    return lookMs;
+  }
+
+  #nextPauseMs(): number {
+    const pauseMs = this.#pauseMs;
+    this.#pauseMs = Math.min(this.#pauseMs * 2, pauseMaxMs);
+    return pauseMs;
+  }
+
+  /** Waits until a connection ended, the content is whole, or it is time to look again. */
+  async #news(): Promise<void> {
+    const { timers } = this.#options;
+    const waitMs = Math.max(0, this.#locateAtMs - timers.nowMs());
+    await new Promise<void>((resolve) => {
+      const cancel = timers.start(this.#lanes.size > 0 ? Math.min(waitMs, impatientMs) : waitMs, () => this.#wake());
+      this.#wake = () => {
+        cancel();
+        resolve();
+      };
+      if (this.#stop.signal.aborted) this.#wake();
+    });
+    this.#picker?.wake();
+  }
+
   /** Asks who has it now. @throws {ShoalError} If all who have it are out of the question, with the most telling reason. */
   async #locate(): Promise<readonly HolderState[]> {
     let located: Located;
     try {
-      located = await this.#options.locate(this.#options.signal);
+      located = await this.#options.locate(this.#options.signal, this.#opened?.kind === "part");
     } catch (error) {
       if (!(error instanceof ShoalError) || !error.retryable) throw error;
       this.#lastError = error;
@@ -175,65 +245,96 @@ class Fetch {
       known.holder = holder;
       return known;
     }
-    const state = { holder, bytes: 0, failures: 0, strikes: 0, excluded: undefined };
+    const state = { holder, bytes: 0, failures: 0, strikes: 0, excluded: undefined, lanes: 0 };
     this.#states.set(holder.deviceId, state);
     return state;
   }
 
-  /** Fetches what one holder gives. @throws {ShoalError} For what is not the holder's doing. */
-  async #fetchFrom(state: HolderState): Promise<void> {
+  #startLane(state: HolderState): void {
+    state.lanes++;
+    const lane = this.#runLane(state).catch((error) => {
+      this.#fatal ??= { error };
+      this.#stop.abort();
+    }).finally(() => {
+      state.lanes--;
+      this.#lanes.delete(lane);
+      if (this.#lanes.size === 0) this.#locateAtMs = Math.min(this.#locateAtMs, this.#afterPauseMs());
+      this.#wake();
+    });
+    this.#lanes.add(lane);
+  }
+
+  /** When to look again where nobody is connected any more: at once, if bytes came. */
+  #afterPauseMs(): number {
+    const { timers, random } = this.#options;
+    return timers.nowMs() + this.#nextPauseMs() * (0.5 + random(1)[0]! / 510);
+  }
+
+  /** Fetches what one holder gives over one connection. @throws {ShoalError} For what is not the holder's doing. */
+  async #runLane(state: HolderState): Promise<void> {
     const { holder } = state;
-    const { content, identity, check, timers, signal, onProgress } = this.#options;
+    const { content, identity, timers, lane, onProgress } = this.#options;
+    const { signal } = this.#stop;
+    let seat: Seat | undefined;
     try {
-      await downloadFrom(await this.#dial(holder), {
+      await lane({
         content,
         holder,
         identity,
-        check,
         timers,
         signal,
-        begin: (manifest) => this.#begin(manifest),
+        begin: async (manifest, has) => {
+          const opened = await this.#open(manifest);
+          seat = this.#picker!.join(has);
+          const { pieceBytes } = manifest;
+          const flow = this.#options.flow?.(holder.endpoints[0]!.ip);
+          const source = flow === undefined ? seat : new PacedSource(seat, flow, pieceBytes, signal);
+          return { source, part: opened.kind === "part" ? opened.part : undefined };
+        },
         onReceived: () => this.#moved(),
-        onPiece: (bytes) => {
+        onPiece: (piece, bytes) => {
           state.bytes += bytes;
           state.failures = 0;
           this.#fetchedBytes += bytes;
+          seat!.delivered(piece);
           if (this.#opened?.kind !== "part") return;
           if (this.#options.sync) this.#opened.part.flushBehind();
-          onProgress(this.#opened.part.doneBytes);
+          onProgress(this.#opened.part.doneBytes, this.#holders());
+          if (this.#isWhole()) this.#wake();
         },
       });
     } catch (error) {
-      signal.throwIfAborted();
+      if (signal.aborted) return;
       if (!(error instanceof ShoalError)) throw error;
+      const reason = blameFor(error);
+      if (reason !== undefined) this.#options.onBlame?.(holder, reason);
       this.#judge(state, error);
+    } finally {
+      seat?.leave();
     }
   }
 
-  /** Tries the holder's endpoints in turn. */
-  async #dial({ endpoints, certificate }: VerifiedHolder): Promise<ByteStream> {
-    const { connect, signal } = this.#options;
-    let failure: unknown;
-    for (const endpoint of endpoints) {
-      try {
-        return await connect({ endpoint, certificate, timeoutMs: limits.connectMs, signal });
-      } catch (error) {
-        if (!(error instanceof NetworkError)) throw error;
-        failure = error;
-      }
-    }
-    throw failure;
+  #holders(): number {
+    let count = 0;
+    for (const { lanes } of this.#states.values()) if (lanes > 0) count++;
+    return count;
   }
 
   /** Opens the part, once for all connections. */
-  async #begin(manifest: Manifest): Promise<PieceWork> {
-    if (this.#work !== undefined) return this.#work;
-    const opened = await this.#options.openPart(manifest, this.#options.signal);
+  #open(manifest: Manifest): Promise<OpenedPart> {
+    return this.#opening ??= this.#openNow(manifest);
+  }
+
+  async #openNow(manifest: Manifest): Promise<OpenedPart> {
+    const { openPart, signal, random, timers } = this.#options;
+    const opened = await openPart(manifest, signal);
     this.#opened = opened;
     this.#moved();
+    const { pieceCount } = manifest;
     const missing = opened.kind === "part" ? opened.part.missing() : [];
-    this.#work = { queue: new PieceQueue(missing), sink: opened.kind === "part" ? opened.part : noSink };
-    return this.#work;
+    const draw = (below: number) => new DataView(random(4).buffer).getUint32(0) % below;
+    this.#picker = new PiecePicker({ pieceCount, missing, draw, nowMs: () => timers.nowMs() });
+    return opened;
   }
 
   /** Says what a failed connection means for its holder. @throws {ShoalError} What no other holder can mend. */
@@ -255,23 +356,6 @@ class Fetch {
   #moved(): void {
     this.#movedAtMs = this.#options.timers.nowMs();
     this.#pauseMs = pauseMinMs;
-  }
-
-  /** Waits before the next round, 50–100 % of the pause, so that many who lost one holder do not come back in step. */
-  async #pause(): Promise<void> {
-    const { timers, random, signal } = this.#options;
-    const waitMs = this.#pauseMs * (0.5 + random(1)[0]! / 510);
-    this.#pauseMs = Math.min(this.#pauseMs * 2, pauseMaxMs);
-    await new Promise<void>((resolve) => {
-      const end = () => {
-        cancel();
-        signal.removeEventListener("abort", end);
-        resolve();
-      };
-      const cancel = timers.start(waitMs, end);
-      signal.addEventListener("abort", end);
-      if (signal.aborted) end();
-    });
   }
 
   async #finish(): Promise<Fetched> {
@@ -297,11 +381,14 @@ class Fetch {
   }
 }
 
-/** Where no piece is missing nothing is written. */
-const noSink = {
-  asked() {},
-  writeVerified() {},
-};
+/** What is to be told of a holder whose connection failed so; undefined if it is not to blame. */
+function blameFor(error: ShoalError): ReportReason | undefined {
+  if (error instanceof ContentError && error.code === "integrity") {
+    return error.piece === undefined ? "wrongManifest" : "wrongPiece";
+  }
+  if (error instanceof ProtocolError) return "protocol";
+  return error.code === "timeout" ? "stalled" : undefined;
+}
 
 function emptyManifest(content: Content): Manifest {
   const manifest = manifestFrom(content, new Uint8Array(0));

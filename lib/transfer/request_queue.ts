@@ -51,6 +51,20 @@ export class RequestQueue {
     }
   }
 
+  /**
+   * Waits for a turn; false if the other side is done before it comes, and wants nothing more.
+   * @throws {ShoalError} What `fail` was called with.
+   */
+  async areWantedAfter(turn: Promise<void>): Promise<boolean> {
+    let isTurn = false;
+    const came = turn.then(() => void (isTurn = true));
+    while (!isTurn && this.#end === undefined) {
+      await Promise.race([came, new Promise<void>((resolve) => this.#wake = resolve)]);
+    }
+    if (this.#end?.error !== undefined) throw this.#end.error;
+    return this.#end === undefined;
+  }
+
   /** Notes that so many bytes are no longer unsent. */
   sent(bytes: number): void {
     this.#unsentBytes -= bytes;

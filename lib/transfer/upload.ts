@@ -3,21 +3,32 @@
  * is read from the library and nothing but the CHALLENGE is sent;  2) who may fetch is said by the ticket, which this device's
  * keys alone open, who asks by the device key's signature over this connection's nonce, and whose device it is by the account key;
  * 3) a byte leaves only if the file still is what was shared;  4) the other side decides nothing about memory: what it may ask ahead
- * is bounded;  5) a REFUSED never tells paths.  Spec: PROTOCOL.md "Transfer".  (I/O: over a stream that is passed in)
+ * is bounded;  5) a REFUSED never tells paths;  6) bytes of the content wait for their turn in the limits of this peer.
+ * Spec: PROTOCOL.md "Transfer".  (I/O: over a stream that is passed in)
  */
 
-import { type ErrorCode, errorCodes, NetworkError, ProtocolError, ShoalError, TimeoutError } from "../core/errors.ts";
+import {
+  type ErrorCode,
+  errorCodes,
+  NetworkError,
+  ProtocolError,
+  ShoalError,
+  StoreError,
+  TimeoutError,
+} from "../core/errors.ts";
 import type { Content, DeviceId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
-import type { ByteStream } from "../core/transport.ts";
+import type { ByteStream, Endpoint } from "../core/transport.ts";
 import { protocolVersion } from "../core/version.ts";
 import { verifyDevice, verifyTransfer } from "../session/proofs.ts";
 import type { Random } from "../session/random.ts";
 import { openTicket } from "../session/ticket.ts";
-import { dataHeaderBytes, encodeFrame, type Hello, writeDataHeader } from "../wire/frame.ts";
+import { dataHeaderBytes, encodeFrame, type HavePieces, type Hello, writeDataHeader } from "../wire/frame.ts";
 import type { TicketKey } from "../wire/message.ts";
 import type { Ticket } from "../wire/ticket.ts";
 import { FrameStream } from "./frame_stream.ts";
+import type { Bitfield } from "./piece_picker.ts";
+import type { Flow } from "./rate_limiter.ts";
 import { RequestQueue } from "./request_queue.ts";
 import type { Timers } from "./timers.ts";
 
@@ -31,11 +42,21 @@ export type KeyTrust = "remembered" | "new" | "changed";
 export interface ServedContent extends Disposable {
   /** Its piece layer, which MANIFEST carries. */
   readonly layer: Uint8Array;
+  /** Which pieces there are, where it is still being fetched; undefined: all. */
+  readonly partial?: PartialContent | undefined;
   /**
    * Reads into all of `buffer`.
    * @throws {ContentError} With code `changed`, if the file is no longer what was shared; the buffer's bytes are then void.
    */
   read(offset: number, buffer: Uint8Array): void;
+}
+
+/** A content of which there is a part. */
+export interface PartialContent {
+  /** A copy. */
+  readonly has: Bitfield;
+  /** Tells of each further piece, until what it answers is disposed. */
+  watch(onPiece: (piece: number) => void): Disposable;
 }
 
 /** A proven upload while it runs: what `transfers` shows and `revoke` ends. */
@@ -47,6 +68,8 @@ export interface RunningUpload {
   readonly expiresAtMs: number;
   /** Bytes of the content sent so far; ranges asked twice count twice. */
   readonly sentBytes: number;
+  /** Its part of the limits; its own limit may be changed. */
+  readonly flow: Flow;
   /** Closes the connection at once. */
   end(reason: ShoalError): void;
 }
@@ -64,6 +87,8 @@ export interface UploadDeps {
   readonly onChanged: (content: Content) => void;
   /** Takes an upload into the list of those that run; whoever disposes of the answer ends its place there. May refuse it. */
   readonly register: (upload: RunningUpload) => Disposable | ShoalError;
+  /** Opens the part of an upload in this peer's limits, by whose it is and where it goes; it is disposed with the upload. */
+  readonly openFlow: (account: string, to: Endpoint | undefined) => Flow;
   readonly random: Random;
   readonly timers: Timers;
 }
@@ -84,12 +109,14 @@ export async function serveConnection(
   let reading: Promise<void> | undefined;
   try {
     const ticket = await meet(frames, deps);
-    const upload = new Upload(ticket, frames);
+    using flow = deps.openFlow(ticket.account, stream.remote);
+    const upload = new Upload(ticket, frames, flow);
     using _place = register(upload, deps);
     using source = openSource(upload.content, deps);
     const requests = new RequestQueue(upload.content.bytes);
     reading = readRequests(frames, requests);
     await sendManifest(frames, source.layer);
+    using _news = await sendHave(frames, source.partial);
     const read = (offset: number, buffer: Uint8Array) =>
       guardSource(upload.content, deps, () => source.read(offset, buffer));
     await sendRanges(frames, upload, read, requests);
@@ -115,14 +142,16 @@ class Upload implements RunningUpload {
   readonly deviceId: DeviceId;
   readonly content: Content;
   readonly expiresAtMs: number;
+  readonly flow: Flow;
   sentBytes = 0;
   readonly #frames: FrameStream;
 
-  constructor(ticket: Ticket, frames: FrameStream) {
+  constructor(ticket: Ticket, frames: FrameStream, flow: Flow) {
     this.account = ticket.account;
     this.deviceId = ticket.deviceId;
     this.content = { id: ticket.id, bytes: ticket.bytes };
     this.expiresAtMs = ticket.expiresAtMs;
+    this.flow = flow;
     this.#frames = frames;
   }
 
@@ -191,6 +220,9 @@ function guardSource<T>(content: Content, deps: UploadDeps, step: () => T): T {
     return step();
   } catch (error) {
     if (!(error instanceof ShoalError)) throw error;
+    if (error.code === "notFound" && !(error instanceof StoreError)) {
+      throw refusal("notFound", "it is not here any more");
+    }
     if (error.code !== "changed") throw refusal("io", "the file cannot be read", error);
     deps.onChanged(content);
     throw refusal("changed", "the file is no longer what was shared", error);
@@ -204,6 +236,44 @@ async function sendManifest(frames: FrameStream, layer: Uint8Array): Promise<voi
   }
 }
 
+/** Says what there is, and what there is more while the upload runs: together what comes while the line is busy. */
+async function sendHave(frames: FrameStream, partial: PartialContent | undefined): Promise<Disposable | undefined> {
+  const send = (pieces: HavePieces | undefined) => frames.write(encodeFrame({ kind: "have", pieces }));
+  if (partial === undefined) {
+    await send(undefined);
+    return undefined;
+  }
+  let isSending = true;
+  let fresh: number[] = [];
+  const sendFresh = async () => {
+    while (fresh.length > 0) {
+      const pieces = fresh;
+      fresh = [];
+      await send(bitsOf(pieces));
+    }
+    isSending = false;
+  };
+  const watching = partial.watch((piece) => {
+    fresh.push(piece);
+    if (isSending) return;
+    isSending = true;
+    sendFresh().catch(() => {
+      // Whoever sends the pieces meets the same failure.
+    });
+  });
+  await send({ first: 0, bits: partial.has });
+  await sendFresh();
+  return watching;
+}
+
+function bitsOf(pieces: readonly number[]): HavePieces {
+  const first = pieces.reduce((least, piece) => Math.min(least, piece));
+  const last = pieces.reduce((most, piece) => Math.max(most, piece));
+  const bits = new Uint8Array(Math.ceil((last - first + 1) / 8));
+  for (const piece of pieces) bits[(piece - first) >> 3]! |= 0x80 >> ((piece - first) & 7);
+  return { first, bits };
+}
+
 /** Sends ranges in the order in which they were asked for, until the other side is done. */
 async function sendRanges(
   frames: FrameStream,
@@ -213,14 +283,17 @@ async function sendRanges(
 ): Promise<void> {
   const frame = new Uint8Array(dataHeaderBytes + Math.min(limits.frameBytesMax, upload.content.bytes));
   for (let range = await requests.next(); range !== undefined; range = await requests.next()) {
-    for (let at = 0; at < range.bytes; at += limits.frameBytesMax) {
-      const bytes = Math.min(limits.frameBytesMax, range.bytes - at);
+    for (let at = 0; at < range.bytes;) {
+      const bytes = Math.min(upload.flow.stepBytes, range.bytes - at);
+      const turn = upload.flow.take(dataHeaderBytes + bytes);
+      if (turn !== undefined && !await requests.areWantedAfter(turn)) return;
       const whole = frame.subarray(0, dataHeaderBytes + bytes);
       writeDataHeader(whole, range.offset + at, bytes);
       read(range.offset + at, whole.subarray(dataHeaderBytes));
       await frames.write(whole);
       requests.sent(bytes);
       upload.sentBytes += bytes;
+      at += bytes;
     }
   }
 }

@@ -34,7 +34,9 @@ export interface Revocation {
 export class UploadServer {
   readonly #options: UploadServerOptions;
   readonly #stop = new AbortController();
-  readonly #uploads = new Set<RunningUpload>();
+  /** With the number of each. */
+  readonly #uploads = new Map<RunningUpload, number>();
+  #nextNumber = 1;
   /** Connections that have not proven themselves, by address block. */
   readonly #strangers = new Map<string, number>();
   #strangerCount = 0;
@@ -52,7 +54,12 @@ export class UploadServer {
 
   /** The uploads that run now. */
   get uploads(): readonly RunningUpload[] {
-    return [...this.#uploads];
+    return [...this.#uploads.keys()];
+  }
+
+  /** The same with their numbers, which no other upload of this process has had. */
+  get numbered(): ReadonlyMap<RunningUpload, number> {
+    return this.#uploads;
   }
 
   /** Ends uploads at once, and lets no ticket that was given to these devices before start another. */
@@ -64,7 +71,7 @@ export class UploadServer {
     }
     for (const device of devices) this.#revokedAtMs.set(device, nowMs);
     const contentKeys = new Set(contents.map(contentKey));
-    for (const upload of this.#uploads) {
+    for (const upload of this.#uploads.keys()) {
       if (!contentKeys.has(contentKey(upload.content)) && !devices.includes(upload.deviceId)) continue;
       upload.end(new ShoalError("denied", "Cannot go on with an upload: it was revoked"));
     }
@@ -134,7 +141,7 @@ export class UploadServer {
     if (this.#uploads.size >= limits.uploadsMax) {
       return new ShoalError("busy", "Cannot serve this: too many uploads run already");
     }
-    this.#uploads.add(upload);
+    this.#uploads.set(upload, this.#nextNumber++);
     return {
       [Symbol.dispose]: () => {
         this.#uploads.delete(upload);

@@ -25,6 +25,8 @@ export interface VerifiedHolder {
   /** At least one. */
   readonly endpoints: readonly Endpoint[];
   readonly ticket: Bytes;
+  /** False for one that still fetches it, and serves the pieces that it has. */
+  readonly whole: boolean;
 }
 
 export interface HolderChecks {
@@ -38,7 +40,7 @@ export interface HolderChecks {
 
 /** Checks one entry of a LOCATE answer; answers the reason, as an error that a user can be shown, if it is refused. */
 export function verifyHolder(entry: HolderEntry, checks: HolderChecks): VerifiedHolder | ShoalError {
-  const { account, label, deviceId, certificate, ticket } = entry;
+  const { account, label, deviceId, certificate, ticket, whole } = entry;
   const refuse = (code: "untrusted" | "unreachable", reason: string, hint?: string) =>
     new ShoalError(code, `Cannot fetch from ${account} (${label}): ${reason}`, hint === undefined ? {} : { hint });
 
@@ -66,6 +68,7 @@ export function verifyHolder(entry: HolderEntry, checks: HolderChecks): Verified
     certificateHash: checks.certificateHash(certificate),
     endpoints,
     ticket,
+    whole,
   };
 }
 

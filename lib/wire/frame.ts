@@ -11,6 +11,7 @@
  *     5 DATA      H→F  offset 5:8, raw bytes
  *     6 REFUSED   H→F  CBOR [code, text, retryAfterMs]; the connection ends
  *     7 HEARTBEAT both empty
+ *     8 HAVE      H→F  empty: all pieces; else first piece 0:4, and a bit for each from there on, the highest of a byte first
  */
 
 import type { Bytes } from "../core/bytes.ts";
@@ -27,6 +28,7 @@ export const frameTypes = {
   data: 5,
   refused: 6,
   heartbeat: 7,
+  have: 8,
 } as const;
 
 export const frameHeaderBytes = 5;
@@ -65,7 +67,18 @@ export type Frame =
   | { readonly kind: "manifest"; readonly slice: Uint8Array }
   | { readonly kind: "request"; readonly ranges: readonly BlockRange[] }
   | ({ readonly kind: "refused" } & Refused)
-  | { readonly kind: "heartbeat" };
+  | { readonly kind: "heartbeat" }
+  /** Pieces that the holder has; undefined: all of them. Follows MANIFEST, and again as it gets more. */
+  | { readonly kind: "have"; readonly pieces: HavePieces | undefined };
+
+/** Bit 7 of `bits[0]` is piece `first`, bit 6 the next: 1 where the holder has it. */
+export interface HavePieces {
+  readonly first: number;
+  readonly bits: Uint8Array;
+}
+
+/** Bytes of a bitfield of every piece of the largest file, and the number before it. */
+const haveBytesMax = 4 + limits.piecesMax / 8;
 
 /** The largest payload of each type; a longer one is refused before a byte of it is read. */
 export function frameBytesLimit(type: number): number {
@@ -76,6 +89,8 @@ export function frameBytesLimit(type: number): number {
       return limits.frameBytesMax + 8;
     case frameTypes.heartbeat:
       return 0;
+    case frameTypes.have:
+      return haveBytesMax;
     case frameTypes.request:
       return 8 * 1024;
     case frameTypes.challenge:
@@ -114,9 +129,26 @@ export function decodeFrame(type: number, payload: Uint8Array): Result<Frame> {
       return tagged("refused", decodeCbor(payload, refused));
     case frameTypes.heartbeat:
       return payload.length === 0 ? ok({ kind: "heartbeat" }) : fail("a HEARTBEAT with a payload");
+    case frameTypes.have:
+      return decodeHave(payload);
     default:
       return fail("a frame that has no place here");
   }
+}
+
+function decodeHave(payload: Uint8Array): Result<Frame> {
+  if (payload.length === 0) return ok({ kind: "have", pieces: undefined });
+  if (payload.length <= 4) return fail("a HAVE without pieces");
+  const first = new DataView(payload.buffer, payload.byteOffset, payload.byteLength).getUint32(0);
+  return ok({ kind: "have", pieces: { first, bits: payload.subarray(4) } });
+}
+
+function encodeHave(pieces: HavePieces | undefined): Bytes {
+  if (pieces === undefined) return new Uint8Array(0);
+  const payload = new Uint8Array(4 + pieces.bits.length);
+  new DataView(payload.buffer).setUint32(0, pieces.first);
+  payload.set(pieces.bits, 4);
+  return payload;
 }
 
 function tagged<K extends string, T extends object>(kind: K, result: Result<T>): Result<{ kind: K } & T> {
@@ -164,5 +196,7 @@ export function encodeFrame(value: Frame): Bytes {
       return frame(frameTypes.refused, encodeCbor(refused.toCbor(value)));
     case "heartbeat":
       return frame(frameTypes.heartbeat, new Uint8Array(0));
+    case "have":
+      return frame(frameTypes.have, encodeHave(value.pieces));
   }
 }

@@ -39,6 +39,7 @@ const endpoint = record({ ip: text(45, 2), port: uint(65_535, 1) });
 const content = record({ id: hexId<ContentId>(), bytes: fileBytes });
 const digest = bytes(32);
 const accountKey = record({ publicKey: bytes(32), sealed: bytes(128, 1) });
+const ticket = bytes(limits.ticketBytesMax, 1);
 const ticketKeys = list(record({ day: uint(0xffff_ffff), key: bytes(32) }), 3);
 
 /** What SEARCH compares a name with. `name` is the whole name; `id` is 64 hex digits. */
@@ -47,6 +48,8 @@ export const searchModes = ["substring", "glob", "name", "id"] as const;
 export const reachabilities = ["unknown", "yes", "no"] as const;
 /** Whose shares a list or a removal is about. */
 export const shareScopes = ["account", "device"] as const;
+/** What a holder did: wrong bytes, a wrong piece layer, a broken rule of the transfer, nothing in time, next to nothing. */
+export const reportReasons = ["wrongPiece", "wrongManifest", "protocol", "stalled", "slow"] as const;
 
 const shareEntry = record({ name, id: hexId<ContentId>(), bytes: fileBytes });
 const fileEntry = record({ name, id: hexId<ContentId>(), bytes: fileBytes, holders: uint(), withdrawn: flag });
@@ -59,7 +62,9 @@ const holderEntry = record({
   deviceSignature: bytes(64),
   certificate: bytes(limits.certificateBytesMax, 1),
   endpoints: list(endpoint, 4),
-  ticket: bytes(limits.ticketBytesMax, 1),
+  ticket,
+  /** False for a device that still fetches it, and serves the pieces that it has. */
+  whole: flag,
 });
 
 export type ShareEntry = ValueOf<typeof shareEntry>;
@@ -71,6 +76,7 @@ export type HolderEntry = ValueOf<typeof holderEntry>;
 export type TicketKey = ValueOf<typeof ticketKeys>[number];
 export type SearchMode = typeof searchModes[number];
 export type ShareScope = typeof shareScopes[number];
+export type ReportReason = typeof reportReasons[number];
 
 /** What a keep-alive's answer tells; AUTH's answer tells it too. */
 const alive = {
@@ -129,8 +135,8 @@ const table = {
   listFiles: { code: 14, fields: { scope: choice(shareScopes), cursor } },
   search: { code: 15, fields: { mode: choice(searchModes), pattern: text(limits.nameBytesMax, 1), cursor } },
   files: { code: 16, fields: { files: list(fileEntry, 64), cursor } },
-  /** Who has this content online, how to reach them, and a ticket for each. */
-  locate: { code: 17, fields: { content, cursor } },
+  /** Who has this content online, how to reach them, and a ticket for each. `offer`: the asker fetches it now and serves what it has. */
+  locate: { code: 17, fields: { content, offer: flag, cursor } },
   holders: { code: 18, fields: { holders: list(holderEntry, 8), cursor } },
   /** The public key of an account, as the coordinator has it. */
   account: { code: 19, fields: { account } },
@@ -139,6 +145,12 @@ const table = {
     code: 21,
     fields: { code: uint(255), text: text(limits.errorTextBytesMax), retryAfterMs: uint(3_600_000) },
   },
+  /** Tickets for many contents at one holder that is known already. */
+  tickets: { code: 22, fields: { deviceId: hexId<DeviceId>(), contents: list(content, limits.ticketsMax) } },
+  /** For the first of these contents, as many as fit; null where that device does not have it for the asker. */
+  ticketsAre: { code: 23, fields: { tickets: list(optional(ticket), limits.ticketsMax) } },
+  /** What the holder did whom this ticket was for. */
+  report: { code: 24, fields: { deviceId: hexId<DeviceId>(), ticket, reason: choice(reportReasons) } },
 
   // Coordinator → peer
   /** Ends open uploads of these contents and to these devices; the share list may have changed. Answered by `done`. */
@@ -169,7 +181,9 @@ export type Request = Extract<Message, {
     | "listFiles"
     | "search"
     | "locate"
-    | "account";
+    | "account"
+    | "tickets"
+    | "report";
 }>;
 
 /** The kinds that peers send as requests, with what answers each (an `error` may always). */
@@ -185,6 +199,8 @@ export const requestAnswers = {
   search: "files",
   locate: "holders",
   account: "accountIs",
+  tickets: "ticketsAre",
+  report: "done",
 } as const satisfies Record<Request["kind"], MessageKind>;
 
 /** What answers a request of kind K. */

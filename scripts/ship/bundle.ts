@@ -3,7 +3,7 @@
  * JavaScript, its workers beside it, its permissions in a deno.json. Law: one commit makes the same bytes each time.  (I/O)
  *
  *     peer.js            the program
- *     hash_worker.js     a worker that it starts (lib/core/worker.ts)
+ *     lane_worker.js     a worker that it starts (lib/core/worker.ts)
  *     deno.json          its permission set
  *     LICENSES.txt       of the packages in it
  */
@@ -19,7 +19,7 @@ const root = fromFileUrl(new URL("../..", import.meta.url));
 /** The workers that each program starts: nothing imports them, so they are bundled as files of their own. */
 export const workers: Readonly<Record<ProgramName, readonly string[]>> = {
   coordinator: ["lib/coordinator/store/sqlite_worker.ts"],
-  peer: ["lib/transfer/hash_worker.ts"],
+  peer: ["lib/peer/lane_worker.ts"],
 };
 
 /** Stands in lib/core/version.ts for the commit. */

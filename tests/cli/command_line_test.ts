@@ -39,11 +39,21 @@ Deno.test("parseLine() reads every command", () => {
     ["fetch a --dir x --rename", fetchOf(["a"], { folder: "/here/x", onExists: "rename" })],
     ["fetch --overwrite a --dir=/y", fetchOf(["a"], { folder: "/y", onExists: "overwrite" })],
     ["fetch --dir ~/Music a", fetchOf(["a"], { folder: "/home/ada/Music" })],
-    ["fetch a --timeout 5m --no-sync", fetchOf(["a"], { timeoutMs: 300_000, sync: false })],
+    ["fetch a --timeout 5m --no-sync", fetchOf(["a"], { timeoutMs: 300_000, timeoutTold: true, sync: false })],
+    ["fetch a --priority low", fetchOf(["a"], { priority: "low" })],
     ["fetch -- --dir", fetchOf(["--dir"])],
     ["status", { command: "status" }],
     ["transfers", { command: "transfers" }],
-    ["verify x/y", { command: "verify", path: "/here/x/y" }],
+    ["transfers --watch", { command: "transfers", watch: true }],
+    ["pause 3 12", { command: "pause", fetches: [3, 12] }],
+    ["resume all", { command: "resume", fetches: "all" }],
+    ["cancel 1", { command: "cancel", fetches: [1] }],
+    ["priority 3 4 high", { command: "priority", fetches: [3, 4], priority: "high" }],
+    ["priority all low", { command: "priority", fetches: "all", priority: "low" }],
+    ["receipts", { command: "receipts", name: null }],
+    ["receipts talk.pdf", { command: "receipts", name: "talk.pdf" }],
+    ["verify x/y", { command: "verify", path: "/here/x/y", word: "x/y" }],
+    ["verify /x --receipt", { command: "verify", path: "/x", word: "/x", byReceipt: true }],
     ["fingerprint", { command: "fingerprint", account: null }],
     ["fingerprint ada", { command: "fingerprint", account: "ada" }],
     ["trust ada", { command: "trust", account: "ada" }],
@@ -58,7 +68,10 @@ Deno.test("parseLine() takes an empty line and a comment for nothing", () => {
 });
 
 Deno.test("parseLine() takes defaults from the context, not from the environment", () => {
-  const own = { ...context, fetch: { folder: "/f", onExists: "rename", timeoutMs: 1, sync: false } } as const;
+  const own = {
+    ...context,
+    fetch: { folder: "/f", onExists: "rename", timeoutMs: 1, timeoutTold: true, priority: "high", sync: false },
+  } as const;
   const asked = parseLine("fetch a", own, undefined);
   assertEquals(asked, { kind: "command", command: { command: "fetch", targets: [{ pattern: "a" }], ...own.fetch } });
 });
@@ -81,6 +94,11 @@ Deno.test("parseLine() refuses what is no command and says what would be right",
     ["peers --overwrite", '"--overwrite"', "See --help"],
     ["fetch a --overwrite --rename", "Cannot both overwrite and rename", "Give one of --overwrite and --rename"],
     ["fetch a --timeout soon", "--timeout", "Write it like 30s, 5m or 1h"],
+    ["fetch a --priority urgent", 'the priority: "urgent" is none', "Write high, normal, low"],
+    ["priority 3 4", 'the priority: "4" is none', "Write high, normal, low"],
+    ["pause 3 all", 'Cannot pause "all": it is no number', "See the numbers with: transfers; or write pause all"],
+    ["cancel 0", 'Cannot cancel "0"', "See the numbers with: transfers; or write cancel all"],
+    ["pause", "it needs <number… | all>", "Write pause <number… | all>"],
     ["fetch a --dir", "--dir", "Write --dir DIR"],
     ['fetch ""', "a word of fetch is empty", ""],
     ["help fetsh", 'no command "fetsh"', "Did you mean fetch"],
@@ -117,6 +135,7 @@ Deno.test("formatFetch() writes a line that asks for the same again", () => {
       "fetch a",
       'fetch "a b" *.flac',
       "fetch --dir /y --rename a",
+      "fetch --priority low a",
       "fetch --dir '/y z' -- -a",
       "fetch --overwrite 'say \"x\"'",
     ]

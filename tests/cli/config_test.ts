@@ -51,14 +51,26 @@ Deno.test("readInvocation() prefers flags to the environment, that to the config
   const env = { SHOAL_USER: "e", SHOAL_DIR: "/e", SHOAL_TIMEOUT: "2s" };
   const config = configOf(["5000", "--user", "f"], around(env, files));
   assertEquals([config.user, config.device], ["f", "c"]);
-  assertEquals(config.context.fetch, { folder: "/e", onExists: "rename", timeoutMs: 2000, sync: true });
+  assertEquals(config.context.fetch, {
+    folder: "/e",
+    onExists: "rename",
+    timeoutMs: 2000,
+    timeoutTold: true,
+    sync: true,
+  });
   assertEquals(configOf(["5000"], around({}, files)).context.fetch.timeoutMs, 3000);
 });
 
 Deno.test("readInvocation() lets each option be set in the environment", () => {
   for (const [flag, spec] of Object.entries(peerFlags)) {
     if ("settable" in spec || flag === "home") continue;
-    const value = !("value" in spec) ? "1" : flag === "timeout" ? "7s" : "x";
+    const values: Readonly<Record<string, string>> = {
+      timeout: "7s",
+      "limit-up": "1M",
+      "limit-down": "1M",
+      "limit-schedule": "22:00-07:00=1M",
+    };
+    const value = !("value" in spec) ? "1" : values[flag] ?? "x";
     const set = configOf(["5000"], around({ [envName(flag)]: value }));
     assert(JSON.stringify(set) !== JSON.stringify(configOf(["5000"])), flag);
   }

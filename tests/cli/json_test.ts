@@ -20,8 +20,16 @@ const goldens: Readonly<Record<PeerEvent["type"], string>> = {
   status:
     '{"type":"status","online":true,"account":"ada","device":"laptop","coordinator":"127.0.0.1:5000","address":"127.0.0.1","port":41234,"reachable":"unknown","shares":3,"uploads":0,"downloads":1,"roundTripMs":0.4,"home":"/home/ada/.local/state/shoal"}',
   transfer:
-    `{"type":"transfer","number":1,"direction":"down","name":"talk.pdf","id":"${id}","account":"","device":"","doneBytes":524288,"totalBytes":1500000,"bytesPerSecond":35200000,"state":"running"}`,
-  verified: `{"type":"verified","path":"/home/bob/talk.pdf","bytes":1500000,"id":"${id}","name":"talk.pdf"}`,
+    `{"type":"transfer","number":1,"direction":"down","name":"talk.pdf","id":"${id}","account":"","device":"","doneBytes":524288,"totalBytes":1500000,"bytesPerSecond":0,"state":"waiting","priority":"high","place":1,"why":"for a holder"}`,
+  listed: '{"type":"listed","atMs":1700000000000}',
+  receipt:
+    `{"type":"receipt","name":"talk.pdf","path":"/home/bob/talk.pdf","bytes":1500000,"id":"${id}","holders":[{"account":"ada","device":"laptop","deviceId":"${
+      "fedcba9876543210".repeat(4)
+    }","bytes":1500000}],"fetchedBytes":1500000,"startedAtMs":1700000000000,"finishedAtMs":1700000000043,"coordinator":"127.0.0.1:5000"}`,
+  limit:
+    '{"type":"limit","direction":"up","number":null,"name":"","bytesPerSecond":2000000,"by":"schedule","window":"09:00-17:00","lanUnlimited":false}',
+  verified:
+    `{"type":"verified","path":"/home/bob/talk.pdf","bytes":1500000,"id":"${id}","name":"talk.pdf","by":"network"}`,
   fingerprint: '{"type":"fingerprint","account":"ada","fingerprint":"amber-basin-cedar","trust":"remembered"}',
   trusted: '{"type":"trusted","account":"ada","fingerprint":"amber-basin-cedar"}',
   ambiguous:

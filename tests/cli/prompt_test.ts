@@ -260,13 +260,34 @@ Deno.test("Ctrl-C stops a command that is waited for", async () => {
   });
 });
 
-Deno.test("Ctrl-D leaves, with fetches stopped and their lines printed", async () => {
+Deno.test("Ctrl-C leaves a list that is watched, and no fetch with it; the next one is a first one again", async () => {
+  const play = ({ command }: Command): readonly Step[] =>
+    command === "fetch" ? [progress("a", 40), forever(), end()] : [{ type: "listed", atMs: 1 }, forever(), end()];
+  await talk(play, async ({ terminal, signals, result, isOver }) => {
+    terminal.type("fetch a\r");
+    await until(() => terminal.screen().some((line) => line.includes("40%")));
+    terminal.type("transfers --watch\r");
+    await until(() => terminal.screen().some((line) => line.startsWith("Nothing is being fetched")));
+    terminal.type("\x03");
+    await until(() => terminal.screen().at(-1) === "shoal>");
+    assert(!terminal.screen().some((line) => /Stopping|Interrupted/.test(line)), terminal.screen().join("\n"));
+    signals.now = 1_000;
+    terminal.type("\x03");
+    await until(() => terminal.screen().some((line) => line.startsWith("Stopping")));
+    assert(!isOver());
+    terminal.type("\x04");
+    assertEquals(await result, 0);
+  });
+});
+
+Deno.test("Ctrl-D leaves, and says what goes on at the next start", async () => {
   await talk(() => [forever(), end()], async ({ terminal, result }) => {
     terminal.type("fetch a\r");
     await until(() => terminal.screen().includes("Fetching a in the background"));
     terminal.type("\x04");
     assertEquals(await result, 0);
-    assert(terminal.screen().includes("  fetch a"));
+    const at = terminal.screen().indexOf("Stopping; what is verified is kept. These go on at the next start:");
+    assertEquals(terminal.screen()[at + 1], "  a");
   });
 });
 
@@ -278,7 +299,7 @@ Deno.test("Ctrl-D below progress lines takes them away and leaves like without t
     terminal.type("\x04");
     assertEquals(await result, 0);
     assert(!terminal.screen().some((line) => line.includes("40%")), terminal.screen().join("\n"));
-    assert(terminal.screen().includes("  fetch a.bin"), terminal.screen().join("\n"));
+    assert(terminal.screen().includes("  a.bin"), terminal.screen().join("\n"));
   });
 });
 
@@ -320,6 +341,7 @@ Deno.test("a name that stands for several contents is asked about, and the answe
       onExists: "refuse",
       timeoutMs: 60_000,
       sync: true,
+      inBackground: true,
     });
     // Enter declines; any other line is a command, and drops the question.
     terminal.type("fetch talk.pdf\r");

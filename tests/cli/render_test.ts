@@ -13,11 +13,12 @@ interface Options {
   readonly quiet?: boolean;
   readonly verbose?: boolean;
   readonly command?: string;
+  readonly isAnimated?: boolean;
 }
 
 function render(events: readonly PeerEvent[], options: Options = {}): MemoryScreen {
-  const { width, quiet = false, verbose = false, command } = options;
-  const screen = new MemoryScreen(width);
+  const { width, quiet = false, verbose = false, command, isAnimated = false } = options;
+  const screen = new MemoryScreen(width, isAnimated);
   const sink = textPresentation({ screen, quiet, verbose, clock: () => nowMs }).open();
   for (const event of events) sink.show(event);
   sink.finish(command);
@@ -141,6 +142,65 @@ Deno.test("tables fit 60, 80 and 200 columns", () => {
       for (const line of dataLines) assert(displayWidth(line) <= Number(width), line);
     }
   }
+});
+
+Deno.test("a fetch shows what it waits for, its place, or why it failed, and what is no number of an id is escaped", () => {
+  const fetch = { ...lists.transfers![0] as Extract<PeerEvent, { type: "transfer" }>, doneBytes: 0 };
+  const states = [
+    { state: "waiting", place: 2, priority: "high" },
+    { state: "waiting", why: "for a holder", priority: "normal" },
+    { state: "paused", priority: "low" },
+    { state: "failed", why: "no byte\x1b came" },
+    { state: "done", priority: "high" },
+  ] as const;
+  const { dataLines } = render(states.map((changes) => ({ ...fetch, ...changes })), { width: 120 });
+  assertEquals(dataLines.slice(1).map((line) => line.slice(dataLines[0]!.indexOf("STATE"))), [
+    "waiting, place 2, high priority",
+    "waiting for a holder",
+    "paused, low priority",
+    "failed: no byte\\x1b came",
+    "done",
+  ]);
+});
+
+Deno.test("a list that is watched is drawn in place, above progress, and its last state stays", () => {
+  const screen = new MemoryScreen(80, true);
+  const presentation = textPresentation({ screen, quiet: false, verbose: false, clock: () => nowMs });
+  const [fetch, watched] = [presentation.open(), presentation.open()];
+  fetch.show({ type: "progress", name: "x.bin", doneBytes: 1, totalBytes: 2 });
+  const [down, up] = lists.transfers!;
+  for (const event of [down!, up!, { type: "listed", atMs: 1 }, up!, { type: "listed", atMs: 2 }] as const) {
+    watched.show(event);
+  }
+  assertEquals(screen.dataLines, []);
+  assertEquals(screen.liveLines.map((line) => line.slice(0, 6)), [" #  DI", "12  up", "x.bin "]);
+  watched.show({ type: "error", code: "interrupted", message: "Interrupted", hint: "" });
+  watched.finish();
+  assertEquals([screen.dataLines.map((line) => line.slice(0, 6)), screen.noticeLines], [[" #  DI", "12  up"], []]);
+  assertEquals(screen.liveLines.map((line) => line.slice(0, 6)), ["x.bin "]);
+
+  const many = render([...Array.from({ length: 30 }, () => down!), { type: "listed", atMs: 1 }], {
+    width: 80,
+    isAnimated: true,
+  });
+  assertEquals([many.dataLines.length, many.dataLines.at(-1)], [22, "and 10 more"]);
+  const list = [down!, { type: "listed", atMs: 1 }] as const;
+  assertEquals(render([...list, ...list]).dataLines.length, 2, "elsewhere one follows the other");
+});
+
+Deno.test("receipts are a table of what came from whom", () => {
+  const receipt = {
+    ...{ type: "receipt", path: "/in/a b.pdf", bytes: 1.5e6, id, fetchedBytes: 1.5e6 },
+    name: "a b.pdf",
+    holders: [{ account: "bob", device: "nas", deviceId: "", bytes: 1.5e6 }],
+    startedAtMs: 0,
+    finishedAtMs: nowMs - 2 * hourMs,
+    coordinator: "127.0.0.1:5000",
+  } as const;
+  assertEquals(render([{ ...receipt, type: "receipt" }], { width: 80 }).dataLines, [
+    "NAME       SIZE  FROM     WHEN     PATH         ID",
+    "a b.pdf  1.5 MB  bob/nas  2 h ago  /in/a b.pdf  0123456789ab…",
+  ]);
 });
 
 Deno.test("a pipe gets whole rows without headings", () => {

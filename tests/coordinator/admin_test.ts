@@ -9,7 +9,7 @@ import { temporaryFolder } from "./temporary_folder.ts";
 const clock = () => 5;
 const status = {
   ...{ address: "127.0.0.1", port: 5000, uptimeMs: 1, sessions: 0, pendingLogins: 0, datagramsIn: 0 },
-  ...{ datagramsRefused: 0, logins: 0, accounts: 0, devices: 0, online: 0, files: 0, shares: 0 },
+  ...{ datagramsRefused: 0, logins: 0, offers: 0, reports: 0, accounts: 0, devices: 0, online: 0, files: 0, shares: 0 },
 };
 
 /** A coordinator as far as administration sees it, in a folder of its own. */

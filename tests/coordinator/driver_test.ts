@@ -43,7 +43,7 @@ class FakeRole {
     return this.react(input, nowMs);
   }
   figures() {
-    return { sessions: 1, pendingLogins: 0, datagramsIn: 2, datagramsRefused: 0, logins: 3 };
+    return { sessions: 1, pendingLogins: 0, datagramsIn: 2, datagramsRefused: 0, logins: 3, offers: 0, reports: 0 };
   }
   /** Waits for an input of a kind. */
   async until(kind: Input["kind"]): Promise<Input> {

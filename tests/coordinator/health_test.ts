@@ -12,7 +12,16 @@ import { temporaryFolder } from "./temporary_folder.ts";
 
 const random = (size: number) => crypto.getRandomValues(new Uint8Array(size));
 const figures = {
-  ...{ uptimeMs: 1, sessions: 0, pendingLogins: 0, datagramsIn: 0, datagramsRefused: 0, logins: 0 },
+  ...{
+    uptimeMs: 1,
+    sessions: 0,
+    pendingLogins: 0,
+    datagramsIn: 0,
+    datagramsRefused: 0,
+    logins: 0,
+    offers: 0,
+    reports: 0,
+  },
   ...{ accounts: 0, devices: 0, online: 0, files: 0, shares: 0 },
 };
 

@@ -15,6 +15,14 @@ Deno.test("Log writes an event as one line with its fields, names escaped", () =
   ]);
 });
 
+Deno.test("Log tells who was reported, and escapes what people call themselves", () => {
+  const { log, lines } = setUp();
+  log.event({ event: "reported", account: "ada", device: "vm", holder: "ab bob \x1b[2J\nvm", reason: "wrongPiece" });
+  assertEquals(lines, [
+    "1970-01-01T00:00:00.000Z reported account=ada device=vm holder=ab bob \\x1b[2J\\nvm reason=wrongPiece",
+  ]);
+});
+
 Deno.test("Log writes JSON that parses and shows nothing odd", () => {
   const { log, lines } = setUp("json");
   log.event({ event: "loginRefused", account: "a\u202e\x1b", reason: "denied" });

@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { Library } from "../../lib/content/library.ts";
 import { migrations } from "../../lib/coordinator/store/sqlite_schema.ts";
+import { fetchStoreSchema } from "../../lib/peer/fetch_store.ts";
 import { layers } from "../../scripts/check_layers.ts";
 
 const root = new URL("../../", import.meta.url);
@@ -52,6 +53,7 @@ Deno.test("the schemas that ARCHITECTURE.md tells are those of the code", async 
     };
     assertEquals(table.get("state/library.db"), schemaOf("library.db"));
     assertEquals(table.get("cache/hashes.db"), schemaOf("hashes.db"));
+    assertEquals(table.get("state/fetches.db"), String(fetchStoreSchema.migrations.length));
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -139,7 +139,7 @@ Deno.test("the first start unpacks for this user alone, later ones and the other
     "deno/deno",
     "peer/LICENSES.txt",
     "peer/deno.json",
-    "peer/hash_worker.js",
+    "peer/lane_worker.js",
     "peer/peer.js",
   ]);
   const inodes = () => files.map((path) => Deno.statSync(join(cache, "shoal", path)).ino);

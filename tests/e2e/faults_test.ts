@@ -1,13 +1,11 @@
 /** What goes wrong on the way is survived, or told with the exit code of its class: never a wrong byte, never a peer that hangs. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { join } from "@std/path";
-import { DatabaseSync } from "node:sqlite";
 import { mib } from "../../lib/core/limits.ts";
 import { listenUdp } from "../../lib/net/udp.ts";
 import { type Ended, Stage } from "../../scripts/programs.ts";
 import { assertDone, assertFailed, ofType, said } from "./ended.ts";
-import { fetchedPath, listFiles, sha256, writeRandom, writeSparse } from "./files.ts";
+import { fetchedPath, listFiles, rot, sha256, writeRandom, writeSparse } from "./files.ts";
 import { readJournal } from "./journals.ts";
 import { Session } from "./session.ts";
 import { stopFetch } from "./stopped_fetch.ts";
@@ -197,27 +195,6 @@ Deno.test("a byte that rotted on the holder's disk ends the fetch with exit 8 an
   assertStringIncludes(error["message"] as string, "alice (");
   assertEquals(await listFiles(stage.path("files-bob")), ["rotten.bin.part"]);
 });
-
-/** Flips a bit that no time stamp tells of: the holder's library, which compares them, is told the new ones. */
-function rot(path: string, offset: number, home: string): void {
-  const { mtime } = Deno.statSync(path);
-  {
-    using file = Deno.openSync(path, { read: true, write: true });
-    const byte = new Uint8Array(1);
-    file.seekSync(offset, Deno.SeekMode.Start);
-    file.readSync(byte);
-    byte[0]! ^= 1;
-    file.seekSync(offset, Deno.SeekMode.Start);
-    file.writeSync(byte);
-  }
-  Deno.utimeSync(path, mtime!, mtime!);
-  const stat = Deno.statSync(path);
-  const library = new DatabaseSync(join(home, "state", "library.db"));
-  const { changes } = library.prepare("UPDATE entries SET mtimeMs = ?, ctimeMs = ? WHERE path = ?")
-    .run(stat.mtime!.getTime(), stat.ctime!.getTime(), Deno.realPathSync(path));
-  library.close();
-  assertEquals(changes, 1);
-}
 
 Deno.test("the same device key at work twice ends the older peer, which says so", async () => {
   await using stage = await Stage.open(accounts);

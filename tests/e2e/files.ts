@@ -1,6 +1,9 @@
 /** files: makes the files that tests share, and tells whether they arrived.  (I/O) */
 
+import { assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
+import { DatabaseSync } from "node:sqlite";
+import { join } from "@std/path";
 import type { Stage } from "../../scripts/programs.ts";
 
 const stepBytes = 65_536;
@@ -57,4 +60,25 @@ export async function listFiles(folder: string, below = ""): Promise<string[]> {
 /** Where a peer of a stage fetches to. */
 export function fetchedPath(stage: Stage, home: string, name: string): string {
   return stage.path(`files-${home}`, name);
+}
+
+/** Flips a bit that no time stamp tells of: the holder's library, which compares them, is told the new ones. */
+export function rot(path: string, offset: number, home: string): void {
+  const { mtime } = Deno.statSync(path);
+  {
+    using file = Deno.openSync(path, { read: true, write: true });
+    const byte = new Uint8Array(1);
+    file.seekSync(offset, Deno.SeekMode.Start);
+    file.readSync(byte);
+    byte[0]! ^= 1;
+    file.seekSync(offset, Deno.SeekMode.Start);
+    file.writeSync(byte);
+  }
+  Deno.utimeSync(path, mtime!, mtime!);
+  const stat = Deno.statSync(path);
+  const library = new DatabaseSync(join(home, "state", "library.db"));
+  const { changes } = library.prepare("UPDATE entries SET mtimeMs = ?, ctimeMs = ? WHERE path = ?")
+    .run(stat.mtime!.getTime(), stat.ctime!.getTime(), Deno.realPathSync(path));
+  library.close();
+  assertEquals(changes, 1);
 }

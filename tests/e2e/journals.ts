@@ -24,12 +24,26 @@ export function journalBytes(home: string): number {
 
 /** Reads the one journal in a home; undefined if there is none. */
 export function readJournal(home: string): LeftJournal | undefined {
-  let bytes: Uint8Array<ArrayBuffer>;
   try {
-    bytes = Deno.readFileSync(journalPath(home));
+    return parseJournal(Deno.readFileSync(journalPath(home)));
   } catch {
     return undefined;
   }
+}
+
+/** Reads every journal in a home. */
+export function readJournals(home: string): readonly LeftJournal[] {
+  const folder = join(home, "state", "journals");
+  try {
+    return [...Deno.readDirSync(folder)].flatMap(({ name }) =>
+      parseJournal(Deno.readFileSync(join(folder, name))) ?? []
+    );
+  } catch {
+    return []; // The folder is not there yet, or one was just removed.
+  }
+}
+
+function parseJournal(bytes: Uint8Array<ArrayBuffer>): LeftJournal | undefined {
   if (bytes.length < fixedHeaderBytes) return undefined;
   const view = new DataView(bytes.buffer);
   const asked = new Set<number>();

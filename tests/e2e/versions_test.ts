@@ -110,6 +110,8 @@ Deno.test("a peer refuses a home that a newer one wrote, changes nothing in it, 
   await assertListed(stage.path("home-holder"));
   assertDone(await fetch().end());
   assertEquals(Deno.readFileSync(join(folder, "a.bin")), Deno.readFileSync(source));
+  await assertRefused(home, "state/fetches.db", status);
+  await assertListed(home);
 
   makeNewer(join(home, "cache", "hashes.db"));
   assertDone(await status().end());

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertInstanceOf, assertNotEquals } from "@std/as
 import { errorCodes, ProtocolError, RemoteError, TimeoutError } from "../../lib/core/errors.ts";
 import { deviceIdFrom } from "../../lib/core/ids.ts";
 import { limits } from "../../lib/core/limits.ts";
+import { protocolVersion } from "../../lib/core/version.ts";
 import { signingKeyFrom } from "../../lib/session/device_key.ts";
 import { sealAccountKey } from "../../lib/session/account_key.ts";
 import { verifyDevice } from "../../lib/session/proofs.ts";
@@ -69,19 +70,22 @@ Deno.test("Member waits as long as REFUSED says, and then tries by itself", () =
   assertEquals(bench.takeEvents().map((event) => event.kind), ["online", "alive"]);
 });
 
+/** A version list of two that are not ours. */
+const otherVersions = new Uint8Array([0, 2, protocolVersion + 1, protocolVersion + 2]);
+
 Deno.test("Member believes a version list without its version only when HELLO stays unanswered", () => {
   const coordinator = new ScriptedCoordinator();
   const bench = new MemberBench();
   bench.login();
   const hello = bench.takeSent();
-  bench.datagram(new Uint8Array([0, 2, 2, 3]));
+  bench.datagram(otherVersions);
   assertEquals(bench.events, [], "anybody may have sent it");
   bench.datagram(coordinator.cookie(hello));
   expectEnvelope(bench.takeSent(), "start");
 
   const other = new MemberBench();
   other.login();
-  other.datagram(new Uint8Array([0, 2, 2, 3]));
+  other.datagram(otherVersions);
   other.pass(5_000);
   assertEquals(other.takeEvent("denied").error.code, "version");
   assertEquals(other.member.state, "stopped");

@@ -157,7 +157,22 @@ Deno.test("parseQuestion() takes what formatQuestion() writes, and nothing that 
     timeoutMs: 1,
     sync: true,
   };
-  assertEquals(parseQuestion(JSON.stringify({ ask: "run", command: fetch, ...owner })).ok, true);
+  const commands = [
+    fetch,
+    { ...fetch, priority: "low", timeoutTold: true, inBackground: true },
+    { command: "pause", fetches: [1, 2] },
+    { command: "resume", fetches: "all" },
+    { command: "cancel", fetches: [1] },
+    { command: "priority", fetches: "all", priority: "high" },
+    { command: "receipts", name: null },
+    { command: "verify", path: "/a", word: "a", byReceipt: true },
+  ];
+  for (const command of commands) {
+    assertEquals(parseQuestion(JSON.stringify({ ask: "run", command, ...owner })), {
+      ok: true,
+      value: { ask: "run", command, ...owner },
+    } as never);
+  }
   for (
     const junk of [
       "",
@@ -168,6 +183,10 @@ Deno.test("parseQuestion() takes what formatQuestion() writes, and nothing that 
       JSON.stringify({ ask: "run", command: { command: "rm" }, ...owner }),
       JSON.stringify({ ask: "run", command: { ...fetch, onExists: "eat" }, ...owner }),
       JSON.stringify({ ask: "run", command: { ...fetch, targets: [] }, ...owner }),
+      JSON.stringify({ ask: "run", command: { ...fetch, priority: "urgent" }, ...owner }),
+      JSON.stringify({ ask: "run", command: { command: "pause", fetches: [] }, ...owner }),
+      JSON.stringify({ ask: "run", command: { command: "cancel", fetches: [0] }, ...owner }),
+      JSON.stringify({ ask: "run", command: { command: "cancel", fetches: "1" }, ...owner }),
       JSON.stringify({ ask: "run", command: { command: "remove", names: ["n".repeat(401)] }, ...owner }),
     ]
   ) assertEquals(parseQuestion(junk).ok, false, junk);

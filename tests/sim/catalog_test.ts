@@ -49,7 +49,7 @@ Deno.test("a file that two devices share is one hit with two holders, and both a
     const [hit, ...more] = await world.search(fetcher, "glob", "film/*");
     assertEquals([hit?.name, hit?.holders, more.length], [entry!.name, 2, 0]);
     const content = { id: entry!.id, bytes: entry!.bytes };
-    const located = await world.ask(fetcher, { kind: "locate", content, cursor: new Uint8Array(0) });
+    const located = await world.ask(fetcher, { kind: "locate", content, offer: false, cursor: new Uint8Array(0) });
     assertEquals(located.holders.map((holder) => holder.account).sort(), ["ada", "bob"]);
     for (const found of located.holders) {
       const holder = holders.find((peer) => peer.account === found.account)!;
@@ -64,7 +64,7 @@ Deno.test("a file that two devices share is one hit with two holders, and both a
     }
     // The other size under the same root is another content.
     const other = { ...content, bytes: content.bytes + 1 };
-    const none = await world.ask(fetcher, { kind: "locate", content: other, cursor: new Uint8Array(0) });
+    const none = await world.ask(fetcher, { kind: "locate", content: other, offer: false, cursor: new Uint8Array(0) });
     assertEquals(none.holders, []);
   });
 });

@@ -10,17 +10,19 @@ import {
 } from "../../lib/core/errors.ts";
 import { kib, limits, mib } from "../../lib/core/limits.ts";
 import type { ByteStream } from "../../lib/core/transport.ts";
+import { protocolVersion } from "../../lib/core/version.ts";
 import { FrameStream } from "../../lib/transfer/frame_stream.ts";
-import { PieceQueue } from "../../lib/transfer/piece_queue.ts";
 import { serveConnection } from "../../lib/transfer/upload.ts";
 import { type BlockRange, dataHeaderBytes, encodeFrame, writeDataHeader } from "../../lib/wire/frame.ts";
 import { FakeTimers, settle } from "./fake_timers.ts";
 import { makePipe } from "./pipe.ts";
-import { makeDeps, makeFile, type MemoryFile, MemoryLibrary, startDownload } from "./world.ts";
+import { makeDeps, makeFile, type MemoryFile, MemoryLibrary, seatFor, startDownload } from "./world.ts";
 
 const never = new AbortController().signal;
 const pieceBytes = 256 * kib;
 const file = makeFile(3 * pieceBytes + 5);
+
+const hasAll = encodeFrame({ kind: "have", pieces: undefined });
 
 /** An honest holder of `whole`, and the stream to it. */
 function honest(whole: MemoryFile): { readonly stream: ByteStream; readonly ended: Promise<ShoalError | undefined> } {
@@ -41,9 +43,10 @@ function dishonest(
     return frame.ranges;
   };
   const ended = (async () => {
-    await frames.write(encodeFrame({ kind: "challenge", version: 1, nonce: new Uint8Array(32) }));
+    await frames.write(encodeFrame({ kind: "challenge", version: protocolVersion, nonce: new Uint8Array(32) }));
     assertEquals((await frames.readFrame())?.kind, "hello");
     await frames.write(manifest);
+    await frames.write(hasAll);
     await play(frames, ranges);
     await frames.discard();
     frames.close();
@@ -91,9 +94,12 @@ Deno.test("a wrong piece ends the connection at once, though its sender then say
 
 Deno.test("downloadFrom() takes a frame as it comes: cut anywhere, across pieces too", async () => {
   const { stream, ended } = dishonest(async (frames, ranges) => {
-    assertEquals(await ranges(), [{ first: 0, count: 49 }]);
-    for (let at = 0; at < file.bytes.length; at += 100_000) {
-      await frames.write(data(at, file.bytes.subarray(at, at + 100_000)));
+    for (const [first, count] of [[0, 32], [32, 16], [48, 1]] as const) {
+      assertEquals(await ranges(), [{ first, count }]);
+      const asked = file.bytes.subarray(first * limits.blockBytes, (first + count) * limits.blockBytes);
+      for (let at = 0; at < asked.length; at += 100_000) {
+        await frames.write(data(first * limits.blockBytes + at, asked.subarray(at, at + 100_000)));
+      }
     }
   });
   const download = startDownload(stream, file.content);
@@ -107,17 +113,16 @@ Deno.test("downloadFrom() asks for what is missing alone, and neighbours in one 
   const [near, far] = makePipe();
   const frames = new FrameStream(near, { timers: new FakeTimers(), idleMs: limits.progressMs });
   const download = startDownload(far, whole.content, { missing: [1, 2, 5] });
-  await frames.write(encodeFrame({ kind: "challenge", version: 1, nonce: new Uint8Array(32) }));
+  await frames.write(encodeFrame({ kind: "challenge", version: protocolVersion, nonce: new Uint8Array(32) }));
   assertEquals((await frames.readFrame())?.kind, "hello");
   await frames.write(encodeFrame({ kind: "manifest", slice: whole.layer.subarray(0, 64) }));
   await frames.write(encodeFrame({ kind: "manifest", slice: whole.layer.subarray(64) }));
-  assertEquals(await frames.readFrame(), {
-    kind: "request",
-    ranges: [{ first: 16, count: 32 }, { first: 80, count: 16 }],
-  });
-  assertEquals(download.sink().asks, [1, 2, 5], "noted before they are asked for");
+  await frames.write(hasAll);
+  assertEquals(await frames.readFrame(), { kind: "request", ranges: [{ first: 16, count: 32 }] });
+  assertEquals(download.sink().asks, [1, 2], "noted before they are asked for");
   for (const piece of [1, 2, 5]) {
     await frames.write(data(piece * pieceBytes, whole.bytes.subarray(piece * pieceBytes, (piece + 1) * pieceBytes)));
+    if (piece === 1) assertEquals(await frames.readFrame(), { kind: "request", ranges: [{ first: 80, count: 16 }] });
   }
   await download.done;
   assertEquals(download.sink().written, [1, 2, 5]);
@@ -130,30 +135,37 @@ Deno.test("downloadFrom() asks ahead within its window, and for more as bytes co
   const [near, far] = makePipe({ capacityBytes: 32 * mib });
   const frames = new FrameStream(near, { timers: new FakeTimers(), idleMs: limits.progressMs });
   const download = startDownload(far, whole.content);
-  await frames.write(encodeFrame({ kind: "challenge", version: 1, nonce: new Uint8Array(32) }));
+  await frames.write(encodeFrame({ kind: "challenge", version: protocolVersion, nonce: new Uint8Array(32) }));
   assertEquals((await frames.readFrame())?.kind, "hello");
   await frames.write(encodeFrame({ kind: "manifest", slice: whole.layer }));
+  await frames.write(hasAll);
   const asked = async () => {
     const frame = await frames.readFrame();
     if (frame?.kind !== "request") throw new Error("no REQUEST came");
     return frame.ranges;
   };
-  assertEquals(await asked(), [{ first: 0, count: limits.windowBytes / limits.blockBytes }]);
-  await frames.write(data(0, whole.bytes.subarray(0, pieceBytes)));
-  await frames.write(data(pieceBytes, whole.bytes.subarray(pieceBytes, 2 * pieceBytes)));
+  const give = async (...pieces: readonly number[]) => {
+    for (const piece of pieces) {
+      await frames.write(data(piece * pieceBytes, whole.bytes.subarray(piece * pieceBytes, (piece + 1) * pieceBytes)));
+    }
+  };
+  assertEquals(await asked(), [{ first: 0, count: 32 }], "two pieces, as long as nobody knows how fast they come");
+  await give(0);
+  assertEquals(await asked(), [{ first: 32, count: 16 }], "one for one");
+  assertEquals(await asked(), [{ first: 48, count: 16 * (windowPieces - 2) }], "they come fast");
+  await give(1, 2);
   await settle();
-  assertEquals(download.sink().asks.length, windowPieces, "half a megabyte is not worth a REQUEST");
-  await frames.write(data(2 * pieceBytes, whole.bytes.subarray(2 * pieceBytes, 3 * pieceBytes)));
-  await frames.write(data(3 * pieceBytes, whole.bytes.subarray(3 * pieceBytes, 4 * pieceBytes)));
-  assertEquals(await asked(), [{ first: limits.windowBytes / limits.blockBytes, count: 64 }]);
+  assertEquals(download.sink().asks.length, windowPieces + 1, "half a megabyte is not worth a REQUEST");
+  await give(3, 4);
+  assertEquals(await asked(), [{ first: 16 * (windowPieces + 1), count: 64 }]);
   frames.close();
   await assertRejects(() => download.done, NetworkError);
   const back: number[] = [];
   for (let index = download.queue().take(); index !== undefined; index = download.queue().take()) back.push(index);
   assertEquals(
     back,
-    Array.from({ length: windowPieces + 4 }, (_, index) => index + 4),
-    "all but the four delivered ones are to be had",
+    Array.from({ length: windowPieces + 3 }, (_, index) => index + 5),
+    "all but the five delivered ones are to be had",
   );
 });
 
@@ -265,7 +277,8 @@ Deno.test("a connection cut in the middle of a piece gives back what is missing,
 
   const again = honest(file);
   const second = startDownload(again.stream, file.content, {
-    begin: () => Promise.resolve({ queue: first.queue(), sink: first.sink() }),
+    begin: () => Promise.resolve({ source: first.queue(), sink: first.sink() }),
+    onPiece: (piece) => first.queue().delivered(piece),
   });
   await second.done;
   assertEquals(first.sink().bytes, file.bytes);
@@ -355,7 +368,7 @@ Deno.test("a disk that fails ends the download at once, and is not blamed on the
           throw full;
         },
       };
-      return Promise.resolve({ queue: new PieceQueue([0, 1, 2, 3]), sink });
+      return Promise.resolve({ source: seatFor(4), sink });
     },
   });
   assertStrictEquals(await assertRejects(() => download.done, StoreError), full);

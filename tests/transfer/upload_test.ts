@@ -251,6 +251,7 @@ Deno.test("an aborted signal ends an upload, before it began and while it runs",
   const { far, ended } = serving({}, stop.signal);
   const frames = await sayHello(far);
   assertEquals((await frames.readFrame())?.kind, "manifest");
+  assertEquals((await frames.readFrame())?.kind, "have");
   stop.abort();
   assertEquals((await ended)?.code, "interrupted");
   assertEquals(await frames.readFrame(), undefined);
@@ -306,6 +307,7 @@ Deno.test("an idle upload sends heartbeats, and a silent other side is closed", 
   const { deps, far, ended } = serving();
   const frames = await sayHello(far);
   assertEquals((await frames.readFrame())?.kind, "manifest");
+  assertEquals((await frames.readFrame())?.kind, "have");
   await deps.timers.advance(limits.heartbeatMs);
   const raw = new Uint8Array(5);
   await far.read(raw);

@@ -23,6 +23,7 @@ const entry: HolderEntry = {
   certificate: holderCertificate,
   endpoints: [{ ip: "127.0.0.1", port: 80 }, { ip: "127.0.0.1", port: 4000 }],
   ticket: new Uint8Array(100),
+  whole: true,
 };
 
 Deno.test("verifyHolder() passes a holder whose chain holds, with the endpoints that may be dialled", () => {
@@ -30,6 +31,7 @@ Deno.test("verifyHolder() passes a holder whose chain holds, with the endpoints 
   assert(!(holder instanceof ShoalError));
   assertEquals(holder.endpoints, [{ ip: "127.0.0.1", port: 4000 }]);
   assertEquals(holder.certificateHash, certificateHash(holderCertificate));
+  assertEquals(verifyHolder({ ...entry, whole: false }, checks), { ...holder, whole: false });
 });
 
 const otherCertificate = await makeCertificate(otherKey);

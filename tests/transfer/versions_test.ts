@@ -55,6 +55,7 @@ Deno.test("HELLO and REQUEST with fields that are not known are served as if the
     const { frames, hello, ended } = await meetHolder();
     await frames.write(reshapeFrame(hello, withMore));
     assertEquals((await frames.readFrame())?.kind, "manifest");
+    assertEquals((await frames.readFrame())?.kind, "have");
     await frames.write(reshapeFrame(encodeFrame({ kind: "request", ranges: [{ first: 0, count: 1 }] }), withMore));
     const data = await frames.readFrame();
     assert(data?.kind === "data");
@@ -93,6 +94,7 @@ Deno.test("a frame of an unknown type ends the connection with `protocol`, which
     if (greets) {
       await frames.write(hello);
       assertEquals((await frames.readFrame())?.kind, "manifest");
+      assertEquals((await frames.readFrame())?.kind, "have");
     }
     await frames.write(unknownType as Bytes);
     const refused = await frames.readFrame();

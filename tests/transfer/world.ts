@@ -12,8 +12,8 @@ import { signDevice } from "../../lib/session/proofs.ts";
 import { sealTicket, ticketDay, ticketKeyFor, ticketKeysFor } from "../../lib/session/ticket.ts";
 import type { Ticket } from "../../lib/wire/ticket.ts";
 import { downloadFrom, type DownloadOptions, type FetchIdentity } from "../../lib/transfer/download.ts";
-import { checkPieceHere } from "../../lib/transfer/piece_check.ts";
-import { PieceQueue } from "../../lib/transfer/piece_queue.ts";
+import { PiecePicker, type Seat } from "../../lib/transfer/piece_picker.ts";
+import { RateLimiter } from "../../lib/transfer/rate_limiter.ts";
 import type { RunningUpload, ServedContent, UploadDeps } from "../../lib/transfer/upload.ts";
 import type { VerifiedHolder } from "../../lib/transfer/verified_holder.ts";
 import { FakeTimers } from "./fake_timers.ts";
@@ -96,6 +96,7 @@ export function makeHolder(ticket: Bytes, changes: Partial<VerifiedHolder> = {})
     certificateHash: certificateHash(holderCertificate),
     endpoints: [{ ip: "127.0.0.1", port: 1024 }],
     ticket,
+    whole: true,
     ...changes,
   };
 }
@@ -141,6 +142,8 @@ export interface HolderSide extends UploadDeps {
 export function makeDeps(library: MemoryLibrary, changes: Partial<UploadDeps> = {}): HolderSide {
   const changesTold: Content[] = [];
   const uploads = new Set<RunningUpload>();
+  const timers = new FakeTimers();
+  const limiter = new RateLimiter(timers);
   return {
     certificateHash: certificateHash(holderCertificate),
     ticketKeys: () => ticketKeysFor(ticketRoot, nowMs, holderId),
@@ -152,8 +155,9 @@ export function makeDeps(library: MemoryLibrary, changes: Partial<UploadDeps> = 
       uploads.add(upload);
       return { [Symbol.dispose]: () => void uploads.delete(upload) };
     },
+    openFlow: (account) => limiter.open(account),
     random,
-    timers: new FakeTimers(),
+    timers,
     ...changes,
     changes: changesTold,
     uploads,
@@ -184,14 +188,20 @@ export class MemorySink {
   }
 }
 
+/** The only seat of a fetch of these pieces, in order; else of all. */
+export function seatFor(pieceCount: number, missing?: readonly number[]): Seat {
+  const all = Array.from({ length: pieceCount }, (_, index) => index);
+  return new PiecePicker({ pieceCount, missing: missing ?? all, draw: () => 0, nowMs: () => 0 }).join();
+}
+
 /** One download over a stream, into memory. */
 export function startDownload(
   stream: ByteStream,
   content: Content,
   changes: Partial<DownloadOptions> & { readonly ticket?: Bytes; readonly missing?: readonly number[] } = {},
-): { readonly done: Promise<void>; sink: () => MemorySink; queue: () => PieceQueue; readonly received: number[] } {
+): { readonly done: Promise<void>; sink: () => MemorySink; queue: () => Seat; readonly received: number[] } {
   let sink: MemorySink | undefined;
-  let queue: PieceQueue | undefined;
+  let seat: Seat | undefined;
   const received: number[] = [];
   const done = downloadFrom(stream, {
     content,
@@ -199,17 +209,19 @@ export function startDownload(
     identity,
     begin: (manifest) => {
       sink = new MemorySink(manifest);
-      queue = new PieceQueue(changes.missing ?? Array.from({ length: manifest.pieceCount }, (_, index) => index));
-      return Promise.resolve({ queue, sink });
+      seat = seatFor(manifest.pieceCount, changes.missing);
+      return Promise.resolve({ source: seat, sink });
     },
-    check: checkPieceHere,
     timers: new FakeTimers(),
     signal: new AbortController().signal,
     onReceived: (bytes) => void received.push(bytes),
-    onPiece: () => {},
     ...changes,
+    onPiece: (piece, bytes) => {
+      seat?.delivered(piece);
+      changes.onPiece?.(piece, bytes);
+    },
   });
-  return { done, sink: () => sink!, queue: () => queue!, received };
+  return { done, sink: () => sink!, queue: () => seat!, received };
 }
 
 /** The identity of another device, or of ours under another account key. */

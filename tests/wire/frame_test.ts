@@ -61,14 +61,14 @@ Deno.test("decodeFrameHeader() takes each type up to its limit and refuses it ab
     assertEquals(header(type, frameBytesLimit(type) + 1), false);
     assertEquals(header(type, 0xffff_ffff), false);
   }
-  for (const type of [0, 8, 255]) assertEquals(header(type, 0), false);
+  for (const type of [0, 9, 255]) assertEquals(header(type, 0), false);
   assertEquals(header(frameTypes.data, 8), false, "without data");
   for (let size = 0; size < frameHeaderBytes; size++) assertEquals(decodeFrameHeader(new Uint8Array(size)).ok, false);
 });
 
 Deno.test("decodeFrame() refuses every truncation and trailing byte of the frames in CBOR, and never throws", () => {
   for (const [name, bytes] of vectors) {
-    if (name === "manifest" || name === "data header") continue;
+    if (["manifest", "data header", "have all", "have"].includes(name)) continue;
     const payload = bytes.subarray(frameHeaderBytes);
     for (let size = 0; size < payload.length; size++) {
       assertEquals(decodeFrame(bytes[4]!, payload.subarray(0, size)).ok, false, `${name} cut to ${size}`);

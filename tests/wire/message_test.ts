@@ -114,6 +114,7 @@ const holder: HolderEntry = {
   certificate: new Uint8Array(limits.certificateBytesMax),
   endpoints: [{ ip: "1111:2222:3333:4444:5555:6666:111.112.113.114", port: 65_535 }],
   ticket: new Uint8Array(limits.ticketBytesMax),
+  whole: true,
 };
 const day = { day: 0xffff_ffff, key: new Uint8Array(32) };
 const key = { publicKey: new Uint8Array(32), sealed: new Uint8Array(128) };
@@ -152,9 +153,12 @@ Deno.test("the largest legal answer with one entry and a whole cursor fits a dat
     { kind: "listFiles", scope: "account", cursor },
     { kind: "search", mode: "substring", pattern: longName, cursor },
     { kind: "files", files: [file], cursor },
-    { kind: "locate", content: { id: first, bytes: limits.fileBytesMax }, cursor },
-    { kind: "holders", holders: [holder], cursor: new Uint8Array(24) },
+    { kind: "locate", content: { id: first, bytes: limits.fileBytesMax }, offer: true, cursor },
+    { kind: "holders", holders: [holder], cursor: new Uint8Array(48) },
     { kind: "accountIs", account, publicKey: new Uint8Array(32) },
+    { kind: "tickets", deviceId, contents: Array(24).fill({ id: first, bytes: limits.fileBytesMax }) },
+    { kind: "ticketsAre", tickets: [...Array(3).fill(holder.ticket), ...Array(limits.ticketsMax - 3).fill(null)] },
+    { kind: "report", deviceId, ticket: holder.ticket, reason: "slow" },
     { kind: "error", code: 255, text: "e".repeat(limits.errorTextBytesMax), retryAfterMs: 3_600_000 },
     { kind: "revoke", contents: Array(16).fill({ id: first, bytes: limits.fileBytesMax }), devices: [] },
     { kind: "revoke", contents: [], devices: Array(16).fill(deviceId) },
@@ -183,6 +187,9 @@ Deno.test("encodeMessage() throws a RangeError over each limit and for what does
     { kind: "files", files: [file, file, file], cursor: none },
     { kind: "holders", holders: [holder, holder], cursor: none },
     { kind: "revoke", contents: Array(17).fill({ id: first, bytes: 1 }), devices: [] },
+    { kind: "tickets", deviceId, contents: Array(limits.ticketsMax + 1).fill({ id: first, bytes: 1 }) },
+    { kind: "ticketsAre", tickets: Array(limits.ticketsMax + 1).fill(null) },
+    { kind: "report", deviceId, ticket: new Uint8Array(limits.ticketBytesMax + 1), reason: "slow" },
     { kind: "pathChallenge", token: new Uint8Array(7) },
     { kind: "status", tcpPort: 65_536, shareDigest: new Uint8Array(32) },
     { kind: "peers", peers: Array(65).fill({ ...peer, account: "a", label: "l" }), cursor: none },

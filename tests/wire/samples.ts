@@ -94,7 +94,7 @@ export const messages: Readonly<Record<string, Addressed>> = {
     files: [{ name: "a.txt", id: first, bytes: 0, holders: 3, withdrawn: false }],
     cursor: none,
   }),
-  locate: addressed(5, { kind: "locate", content: { id: first, bytes: 1000 }, cursor: none }),
+  locate: addressed(5, { kind: "locate", content: { id: first, bytes: 1000 }, offer: true, cursor: none }),
   holders: addressed(5, {
     kind: "holders",
     holders: [{
@@ -106,12 +106,20 @@ export const messages: Readonly<Record<string, Addressed>> = {
       certificate,
       endpoints: [{ ip: "2001:db8::1", port: 65_535 }],
       ticket: sequence(0, 160),
+      whole: false,
     }],
     cursor,
   }),
   account: addressed(6, { kind: "account", account: "ada" }),
   accountIs: addressed(6, { kind: "accountIs", account: "ada", publicKey: null }),
   error: addressed(7, { kind: "error", code: 13, text: "busy", retryAfterMs: 1000 }),
+  tickets: addressed(35, {
+    kind: "tickets",
+    deviceId,
+    contents: [{ id: first, bytes: 1000 }, { id: second, bytes: 2 ** 44 }],
+  }),
+  ticketsAre: addressed(35, { kind: "ticketsAre", tickets: [null, sequence(0, 160)] }),
+  report: addressed(36, { kind: "report", deviceId, ticket: sequence(0, 160), reason: "stalled" }),
   revoke: addressed(1, { kind: "revoke", contents: [{ id: first, bytes: 7 }], devices: [deviceId] }),
   pathChallenge: addressed(2, { kind: "pathChallenge", token: sequence(0, 8) }),
   pathResponse: addressed(2, { kind: "pathResponse", token: sequence(0, 8) }),
@@ -120,9 +128,11 @@ export const messages: Readonly<Record<string, Addressed>> = {
 
 /** Every frame but HELLO, which holds a ticket, and DATA, which has no value form. */
 export const frames: Readonly<Record<string, Frame>> = {
-  challenge: { kind: "challenge", version: 1, nonce: sequence(0, 32) },
+  challenge: { kind: "challenge", version: 2, nonce: sequence(0, 32) },
   manifest: { kind: "manifest", slice: sequence(0, 64) },
   request: { kind: "request", ranges: [{ first: 0, count: 1 }, { first: 2 ** 30 - 1, count: 1 }] },
   refused: { kind: "refused", code: 4, text: "no", retryAfterMs: 0 },
   heartbeat: { kind: "heartbeat" },
+  "have all": { kind: "have", pieces: undefined },
+  have: { kind: "have", pieces: { first: 256, bits: new Uint8Array([0x80, 0x01]) } },
 };

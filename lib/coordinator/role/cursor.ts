@@ -1,18 +1,22 @@
 /**
- * cursor: where the next page of a list begins: the last row's number under a MAC. Laws: 1) a cursor is good for the account
- * and the query it was made for, at any coordinator with the same key;  2) it is a row's number, never an offset: rows that
- * come or go meanwhile shift nothing.  Spec: PROTOCOL.md "Pages".  (pure)
+ * cursor: where the next page of a list begins, under a MAC: the last row's number, or what else of numbers the list's order needs.
+ * Laws: 1) a cursor is good for the account and the query it was made for, at any coordinator with the same key;  2) it names rows,
+ * never an offset: rows that come or go meanwhile shift nothing.  Spec: PROTOCOL.md "Pages".  (pure)
  *
  *     offset size
- *        0     8   row, big-endian
- *        8    16   HMAC-SHA256(key, row ‖ account ‖ 0 ‖ query), its first bytes
+ *        0   8 n   numbers, big-endian; a query has always as many
+ *      8 n    16   HMAC-SHA256(key, numbers ‖ account ‖ 0 ‖ query), its first bytes
  */
 
 import { createHmac } from "node:crypto";
 import { type Bytes, bytesEqual, concatBytes, utf8 } from "../../core/bytes.ts";
 
-/** Bytes of a cursor. */
-export const cursorBytes = 24;
+const macBytes = 16;
+
+/** Bytes of a cursor of so many numbers. */
+export function cursorBytes(numbers: number): number {
+  return 8 * numbers + macBytes;
+}
 
 export class Cursors {
   readonly #key: Uint8Array;
@@ -21,20 +25,26 @@ export class Cursors {
     this.#key = key;
   }
 
-  /** Makes the cursor behind a row of this account's query. */
-  make(account: string, query: string, row: number): Bytes {
-    const head = new Uint8Array(8);
-    new DataView(head.buffer).setBigUint64(0, BigInt(row));
+  /** Makes the cursor of a place in this account's query. */
+  make(account: string, query: string, ...numbers: readonly number[]): Bytes {
+    const head = new Uint8Array(8 * numbers.length);
+    const view = new DataView(head.buffer);
+    for (const [i, number] of numbers.entries()) view.setBigUint64(8 * i, BigInt(number));
     const mac = createHmac("sha256", this.#key).update(head).update(utf8(`${account}\0${query}`)).digest();
-    return concatBytes(head, mac.subarray(0, cursorBytes - 8));
+    return concatBytes(head, mac.subarray(0, macBytes));
   }
 
-  /** Reads the row that a page begins behind: 0 for the first page; undefined for a cursor of another account or query, or a forged one. */
-  read(cursor: Uint8Array, account: string, query: string): number | undefined {
-    if (cursor.length === 0) return 0;
-    if (cursor.length !== cursorBytes) return undefined;
-    const row = new DataView(cursor.buffer, cursor.byteOffset).getBigUint64(0);
-    if (row > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
-    return bytesEqual(cursor, this.make(account, query, Number(row))) ? Number(row) : undefined;
+  /** Reads the numbers of a cursor: none for the first page; undefined for one of another account or query, or a forged one. */
+  read(cursor: Uint8Array, account: string, query: string): readonly number[] | undefined {
+    if (cursor.length === 0) return [];
+    if (cursor.length < cursorBytes(1) || cursor.length % 8 !== 0) return undefined;
+    const view = new DataView(cursor.buffer, cursor.byteOffset);
+    const numbers: number[] = [];
+    for (let at = 0; at < cursor.length - macBytes; at += 8) {
+      const number = view.getBigUint64(at);
+      if (number > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
+      numbers.push(Number(number));
+    }
+    return bytesEqual(cursor, this.make(account, query, ...numbers)) ? numbers : undefined;
   }
 }

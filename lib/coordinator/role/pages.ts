@@ -8,7 +8,7 @@ import { sealedPayloadBytesMax } from "../../wire/envelope.ts";
 import { cursorBytes } from "./cursor.ts";
 
 /** Message head (1), code (2), transaction (9), list head (2), cursor (2 and its bytes). */
-const pageBytes = sealedPayloadBytesMax - 16 - cursorBytes;
+const headBytesMax = 16;
 
 /** The bytes of a CBOR head with this argument. */
 function headBytes(argument: number): number {
@@ -33,11 +33,13 @@ export const idSize = 34;
 /** Gathers entries until the page is full. */
 export class Page<T> {
   readonly #entriesMax: number;
-  #bytesLeft = pageBytes;
+  #bytesLeft: number;
   readonly #entries: T[] = [];
 
-  constructor(entriesMax: number) {
+  /** `cursorNumbers`: in the cursor behind the entries; 0 where there is none. */
+  constructor(entriesMax: number, cursorNumbers = 1) {
     this.#entriesMax = entriesMax;
+    this.#bytesLeft = sealedPayloadBytesMax - headBytesMax - (cursorNumbers === 0 ? 0 : cursorBytes(cursorNumbers));
   }
 
   get entries(): readonly T[] {

@@ -21,25 +21,32 @@ import {
   type ShareEntry,
 } from "../../wire/message.ts";
 import type { Cursors } from "./cursor.ts";
-import { holderRows, type Introductions } from "./introductions.ts";
+import { numbersOf, placeFrom } from "./holder_order.ts";
+import type { Introductions } from "./introductions.ts";
+import type { Offers } from "./offers.ts";
 import type { Outbox } from "./outbox.ts";
 import { idSize, Page, sizeOf } from "./pages.ts";
 import type { Presence } from "./presence.ts";
 import type { Pushes } from "./pushes.ts";
 import type { Reachability } from "./reachability.ts";
+import type { Reports } from "./reports.ts";
 import type { Session } from "./session.ts";
 import type { SessionTable } from "./session_table.ts";
 import type { FileRow, StoreOperation, StoreOperations } from "./store_effects.ts";
+import { TokenBuckets } from "./token_buckets.ts";
 
 /** Entries in one answer (message.ts), and the rows to ask the store for: as many as ever fit, and one that tells of a next page. */
 const entriesMax = 64;
 const fileRows = 32;
 const peerRows = entriesMax + 1;
+const reportBucket = { count: 1, capacity: limits.reportsPerMinute, tokenMs: 60_000 / limits.reportsPerMinute };
 /** How long a peer that met a full queue waits, in milliseconds. */
 const busyRetryMs = 1_000;
 
+const noCursor = new Uint8Array(0);
+
 type RequestKind = Request["kind"];
-const writes: ReadonlySet<RequestKind> = new Set<RequestKind>(["auth", "enrol", "share", "remove", "leave"]);
+const writes: ReadonlySet<RequestKind> = new Set<RequestKind>(["auth", "enrol", "share", "remove", "leave", "report"]);
 
 export interface PeerRequestsOptions {
   readonly outbox: Outbox;
@@ -48,6 +55,8 @@ export interface PeerRequestsOptions {
   readonly pushes: Pushes;
   readonly reachability: Reachability;
   readonly introductions: Introductions;
+  readonly offers: Offers;
+  readonly reports: Reports;
   readonly cursors: Cursors;
   readonly ticketRoot: Uint8Array;
   readonly keepAliveMs: number;
@@ -132,7 +141,11 @@ export class PeerRequests {
       case "search":
         return this.#search(asked, request);
       case "locate":
-        return this.#locate(asked, request);
+        return this.#locate(asked, request, nowMs);
+      case "tickets":
+        return this.#tickets(asked, request);
+      case "report":
+        return this.#report(asked, request, nowMs);
       case "account":
         return this.#ask(asked, "account", { account: request.account }, (found) => {
           this.#answer(
@@ -160,11 +173,12 @@ export class PeerRequests {
   }
 
   #share(asked: Asked, entries: readonly ShareEntry[], nowMs: number): void {
-    const { session } = asked;
+    const { session, transaction } = asked;
     const refusal = refusalOf(entries);
     if (refusal !== undefined) return this.#answer(asked, refusal);
-    this.#ask(asked, "share", { device: session.device, entries, nowMs }, ({ shareDigest }) => {
+    this.#ask(asked, "share", { device: session.device, entries, nowMs }, ({ shareDigest }, sharedAtMs) => {
       session.shareDigest = shareDigest;
+      for (const entry of entries) this.#options.offers.told(session, entry, false, transaction, sharedAtMs);
       this.#answer(asked, { kind: "done" });
     });
   }
@@ -177,6 +191,7 @@ export class PeerRequests {
         const changed = this.#options.sessions.findDevice(device);
         if (changed === undefined) continue;
         changed.shareDigest = shareDigest;
+        this.#options.offers.withdraw(changed, ended);
         // A device that is away sees on its return that the lists differ.
         if (changed !== session && changed.state === "online") {
           this.#options.pushes.revokeContents(changed, ended, nowMs);
@@ -184,6 +199,24 @@ export class PeerRequests {
       }
       this.#answer(asked, { kind: "removed", count });
     });
+  }
+
+  #report(asked: Asked, { deviceId, ticket, reason }: MessageOf<"report">, nowMs: number): void {
+    const { session } = asked;
+    const { introductions, reports, sessions, outbox } = this.#options;
+    const tokens = session.reportTokens ??= new TokenBuckets(reportBucket);
+    const waitMs = tokens.waitMs(0, nowMs);
+    if (!tokens.take(0, nowMs)) return this.#answer(asked, errorMessage("busy", "too many reports", waitMs));
+    const content = introductions.contentOf(session, deviceId, ticket, nowMs);
+    if (content === undefined) {
+      return this.#answer(asked, errorMessage("denied", "this is no ticket of this account for that holder"));
+    }
+    if (reports.note(session.foldedAccount, deviceId, content, nowMs)) {
+      const [known] = sessions.ofDeviceId(deviceId);
+      const holder = known === undefined ? deviceId : `${deviceId} ${known.account} ${known.label}`;
+      outbox.log({ event: "reported", account: session.account, device: session.label, holder, reason });
+    }
+    this.#answer(asked, { kind: "done" });
   }
 
   // ---- reads ----
@@ -239,37 +272,63 @@ export class PeerRequests {
     this.#answer(asked, { kind: "files", files: page.entries, cursor: this.#cursor(asked, query, more ? last : next) });
   }
 
-  #locate(asked: Asked, { content, cursor }: MessageOf<"locate">): void {
-    const { session } = asked;
-    const { introductions } = this.#options;
-    if (!session.enrolled) {
-      return this.#answer(asked, errorMessage("denied", "this device is not signed by its account yet"));
-    }
+  #locate(asked: Asked, { content, offer, cursor }: MessageOf<"locate">, nowMs: number): void {
+    const { session, transaction } = asked;
+    const { introductions, offers, cursors } = this.#options;
+    if (!this.#mayFetch(asked)) return;
     const query = `locate ${content.id} ${content.bytes}`;
-    const after = this.#after(asked, cursor, query);
-    if (after === undefined) return;
-    const ask = { content, askingDevice: session.device, after, limit: holderRows };
-    this.#ask(asked, "locate", ask, (rows, nowMs) => {
+    const numbers = this.#numbers(asked, cursor, query);
+    if (numbers === undefined) return;
+    offers.told(session, content, offer, transaction, nowMs);
+    const search = introductions.begin(session, content, placeFrom(numbers), nowMs);
+    this.#ask(asked, "locate", search.ask, (found, foundAtMs) => {
       // Still one of the session's questions while holders are dialled.
       session.asks++;
-      session.reading.add(asked.transaction);
-      introductions.whenKnown(rows, () => {
+      session.reading.add(transaction);
+      introductions.whenKnown([...found.round, ...found.known], () => {
         session.asks--;
-        const { holders, nextAfter } = introductions.page(session, content, rows, nowMs);
-        this.#answer(asked, { kind: "holders", holders, cursor: this.#cursor(asked, query, nextAfter) });
+        const { holders, next } = introductions.page(search, found, foundAtMs);
+        const cursor = next === undefined ? noCursor : cursors.make(session.foldedAccount, query, ...numbersOf(next));
+        this.#answer(asked, { kind: "holders", holders, cursor });
       });
     });
   }
 
+  #tickets(asked: Asked, { deviceId, contents }: MessageOf<"tickets">): void {
+    const { session } = asked;
+    const { introductions } = this.#options;
+    if (!this.#mayFetch(asked)) return;
+    const holder = introductions.holder(session, deviceId);
+    if (holder === undefined) {
+      return this.#answer(asked, { kind: "ticketsAre", tickets: contents.map(() => null) });
+    }
+    this.#ask(asked, "sharesOf", { device: holder.device, contents }, (shares, nowMs) => {
+      const tickets = introductions.tickets(session, holder, contents, shares, nowMs);
+      this.#answer(asked, { kind: "ticketsAre", tickets });
+    });
+  }
+
+  /** Tells whether this device may be let in anywhere; refuses its request where it may not. */
+  #mayFetch(asked: Asked): boolean {
+    if (asked.session.enrolled) return true;
+    this.#answer(asked, errorMessage("denied", "this device is not signed by its account yet"));
+    return false;
+  }
+
   /** Reads a request's cursor; answers the request where it is forged. */
   #after(asked: Asked, cursor: Uint8Array, query: string): number | undefined {
-    const after = this.#options.cursors.read(cursor, asked.session.foldedAccount, query);
-    if (after === undefined) this.#answer(asked, errorMessage("usage", "the cursor is not of this list"));
-    return after;
+    const numbers = this.#numbers(asked, cursor, query);
+    return numbers && (numbers[0] ?? 0);
+  }
+
+  #numbers(asked: Asked, cursor: Uint8Array, query: string): readonly number[] | undefined {
+    const numbers = this.#options.cursors.read(cursor, asked.session.foldedAccount, query);
+    if (numbers === undefined) this.#answer(asked, errorMessage("usage", "the cursor is not of this list"));
+    return numbers;
   }
 
   #cursor(asked: Asked, query: string, row: number): Uint8Array<ArrayBuffer> {
-    if (row === 0) return new Uint8Array(0);
+    if (row === 0) return noCursor;
     return this.#options.cursors.make(asked.session.foldedAccount, query, row);
   }
 

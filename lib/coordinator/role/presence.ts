@@ -1,12 +1,13 @@
 /**
  * presence: who is online, away or gone. Laws: 1) a device is online while its authentic datagrams come, away after
  * limits.keepAliveMisses intervals of silence, and online again with the next one: the session's keys outlive the silence;
- * 2) LEAVE is away at once;  3) the store is told of every change, again and again if it is too busy to hear.
+ * 2) LEAVE is away at once; whoever is not online offers nothing;  3) the store is told of every change, again and again if it is too busy to hear.
  * Spec: PROTOCOL.md "Presence and shares".  (pure)
  */
 
 import { type ErrorCode, errorCodes } from "../../core/errors.ts";
 import { limits } from "../../core/limits.ts";
+import type { Offers } from "./offers.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Pushes } from "./pushes.ts";
 import type { Session } from "./session.ts";
@@ -16,21 +17,32 @@ import type { Timers } from "./timers.ts";
 /** Pause before the store is told again, in milliseconds. */
 const tellAgainMs = 1_000;
 
+export interface PresenceOptions {
+  readonly outbox: Outbox;
+  readonly sessions: SessionTable;
+  readonly timers: Timers;
+  readonly pushes: Pushes;
+  readonly offers: Offers;
+  readonly keepAliveMs: number;
+}
+
 export class Presence {
   readonly #outbox: Outbox;
   readonly #sessions: SessionTable;
   readonly #timers: Timers;
   readonly #pushes: Pushes;
+  readonly #offers: Offers;
   readonly #silenceMs: number;
   /** Devices whose presence the store was too busy to hear. */
   readonly #untold = new Map<number, boolean>();
   #tellAtMs = Infinity;
 
-  constructor(outbox: Outbox, sessions: SessionTable, timers: Timers, pushes: Pushes, keepAliveMs: number) {
+  constructor({ outbox, sessions, timers, pushes, offers, keepAliveMs }: PresenceOptions) {
     this.#outbox = outbox;
     this.#sessions = sessions;
     this.#timers = timers;
     this.#pushes = pushes;
+    this.#offers = offers;
     this.#silenceMs = keepAliveMs * limits.keepAliveMisses;
   }
 
@@ -60,6 +72,7 @@ export class Presence {
   leave(session: Session, nowMs: number): void {
     if (session.state === "online") this.#tell(session.device, false, nowMs);
     session.state = "left";
+    this.#offers.withdrawAll(session);
     session.leftAtMs = nowMs;
     this.#sessions.noteAway(session, true);
     this.#setTimer(session);
@@ -94,6 +107,7 @@ export class Presence {
     if (session.state === "left" && nowMs >= session.leftAtMs + limits.leaveLingerMs) return this.#drop(session);
     if (session.state === "online" && nowMs >= session.heardAtMs + this.#silenceMs) {
       session.state = "away";
+      this.#offers.withdrawAll(session);
       this.#sessions.noteAway(session, true);
       this.#tell(session.device, false, nowMs);
       this.#outbox.log({ event: "away", account: session.account, device: session.label });
@@ -111,6 +125,7 @@ export class Presence {
 
   #drop(session: Session): void {
     session.state = "ended";
+    this.#offers.withdrawAll(session);
     this.#sessions.remove(session);
     this.#timers.set(session, Infinity);
   }

@@ -17,12 +17,14 @@ import { Cursors } from "./cursor.ts";
 import { Introductions } from "./introductions.ts";
 import { IssuedTickets } from "./issued_tickets.ts";
 import { Logins } from "./logins.ts";
+import { Offers } from "./offers.ts";
 import { Outbox } from "./outbox.ts";
 import { Paths } from "./paths.ts";
 import { PeerRequests } from "./peer_requests.ts";
 import { Presence } from "./presence.ts";
 import { Pushes } from "./pushes.ts";
 import { Reachability } from "./reachability.ts";
+import { Reports } from "./reports.ts";
 import type { Session } from "./session.ts";
 import { SessionIds } from "./session_id.ts";
 import { SessionTable } from "./session_table.ts";
@@ -34,6 +36,8 @@ export class CoordinatorRole {
   readonly #outbox = new Outbox();
   readonly #sessions = new SessionTable();
   readonly #tickets = new IssuedTickets();
+  readonly #offers = new Offers();
+  readonly #reports = new Reports();
   readonly #unproven: Unproven;
   readonly #logins: Logins;
   readonly #admission: Admission;
@@ -52,7 +56,14 @@ export class CoordinatorRole {
     const ids = new SessionIds(keys.session, random);
     const reachability = new Reachability(outbox);
     const pushes = this.#pushes = new Pushes(outbox, timers, random);
-    const presence = this.#presence = new Presence(outbox, sessions, timers, pushes, keepAliveMs);
+    const presence = this.#presence = new Presence({
+      outbox,
+      sessions,
+      timers,
+      pushes,
+      offers: this.#offers,
+      keepAliveMs,
+    });
     this.#paths = new Paths(outbox, pushes, reachability, random);
     const requests = this.#requests = new PeerRequests({
       outbox,
@@ -60,9 +71,13 @@ export class CoordinatorRole {
       presence,
       pushes,
       reachability,
+      offers: this.#offers,
+      reports: this.#reports,
       introductions: new Introductions({
         sessions,
         reachability,
+        offers: this.#offers,
+        reports: this.#reports,
         tickets: this.#tickets,
         ticketRoot: keys.ticket,
         random,
@@ -96,6 +111,8 @@ export class CoordinatorRole {
       datagramsIn: this.#datagramsIn,
       datagramsRefused: this.#datagramsRefused,
       logins: this.#admission.admitted,
+      offers: this.#offers.size,
+      reports: this.#reports.size,
     };
   }
 
@@ -202,6 +219,8 @@ export class CoordinatorRole {
       case "search":
       case "locate":
       case "account":
+      case "tickets":
+      case "report":
         this.#requests.handle(session, transaction, message, nowMs);
         return true;
       default:
@@ -209,9 +228,10 @@ export class CoordinatorRole {
     }
   }
 
-  /** Ends an account's sessions and logins, and the transfers that its tickets began. */
+  /** Ends an account's sessions and logins, and the transfers that its tickets began; forgets what it reported. */
   #endAccount(foldedAccount: string, code: ErrorCode, nowMs: number): void {
     this.#logins.endAccount(foldedAccount);
+    this.#reports.forgetAccount(foldedAccount);
     for (const session of [...this.#sessions.ofAccount(foldedAccount)]) this.#presence.end(session, code, nowMs);
     for (const [holder, devices] of this.#tickets.takeAccount(foldedAccount, nowMs)) {
       const session = this.#sessions.findDevice(holder);

@@ -13,6 +13,7 @@ import type { SealedChannel } from "../../session/sealed_channel.ts";
 import { ticketDay, ticketKeysFor } from "../../session/ticket.ts";
 import { encodeMessage, type Message, reachabilities, type TicketKey } from "../../wire/message.ts";
 import type { Outbox } from "./outbox.ts";
+import type { TokenBuckets } from "./token_buckets.ts";
 
 /** What a session is made of. */
 export interface SessionStart {
@@ -75,6 +76,10 @@ export class Session {
   /** Transactions of reads that the store has not answered yet. */
   readonly reading = new Set<number>();
   asks = 0;
+  /** The newest request that took an offer back; an older one, repeated, offers nothing. */
+  withdrawnTransaction = 0;
+  /** One bucket: the reports that this session may make; made when first needed. */
+  reportTokens: TokenBuckets | undefined;
   /** What the coordinator asks this peer; made when first needed. */
   requests: Requests | undefined;
 

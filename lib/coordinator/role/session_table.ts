@@ -1,5 +1,5 @@
 /**
- * session_table: the sessions by id, by device and by account. Laws: 1) a device has one session;  2) when a limit is
+ * session_table: the sessions by id, by device, by device key and by account. Laws: 1) a device has one session;  2) when a limit is
  * reached, the session that has been away longest goes; one that is online never.  (pure)
  */
 
@@ -11,6 +11,7 @@ import type { Session } from "./session.ts";
 export class SessionTable {
   readonly #byId = new Map<bigint, Session>();
   readonly #byDevice = new Map<number, Session>();
+  readonly #byDeviceId = new Map<DeviceId, Set<Session>>();
   readonly #byAccount = new Map<string, Set<Session>>();
   /** In the order in which they went away. */
   readonly #away = new Set<Session>();
@@ -36,6 +37,11 @@ export class SessionTable {
     return this.#byAccount.get(foldedAccount) ?? [];
   }
 
+  /** The sessions of a device's key, one for each account that it belongs to. */
+  ofDeviceId(deviceId: DeviceId): Iterable<Session> {
+    return this.#byDeviceId.get(deviceId) ?? [];
+  }
+
   /** The session that has to go so that this device can have one; undefined if none has to; the code of the limit if none can. */
   roomFor(foldedAccount: string, deviceId: DeviceId): Session | ErrorCode | undefined {
     const own = this.#byAccount.get(foldedAccount) ?? new Set<Session>();
@@ -52,9 +58,8 @@ export class SessionTable {
   add(session: Session): void {
     this.#byId.set(session.id, session);
     this.#byDevice.set(session.device, session);
-    const own = this.#byAccount.get(session.foldedAccount);
-    if (own === undefined) this.#byAccount.set(session.foldedAccount, new Set([session]));
-    else own.add(session);
+    addTo(this.#byAccount, session.foldedAccount, session);
+    addTo(this.#byDeviceId, session.deviceId, session);
   }
 
   noteAway(session: Session, away: boolean): void {
@@ -66,8 +71,19 @@ export class SessionTable {
     this.#byId.delete(session.id);
     this.#away.delete(session);
     if (this.#byDevice.get(session.device) === session) this.#byDevice.delete(session.device);
-    const own = this.#byAccount.get(session.foldedAccount);
-    own?.delete(session);
-    if (own?.size === 0) this.#byAccount.delete(session.foldedAccount);
+    removeFrom(this.#byAccount, session.foldedAccount, session);
+    removeFrom(this.#byDeviceId, session.deviceId, session);
   }
+}
+
+function addTo<K>(index: Map<K, Set<Session>>, key: K, session: Session): void {
+  const sessions = index.get(key);
+  if (sessions === undefined) index.set(key, new Set([session]));
+  else sessions.add(session);
+}
+
+function removeFrom<K>(index: Map<K, Set<Session>>, key: K, session: Session): void {
+  const sessions = index.get(key);
+  sessions?.delete(session);
+  if (sessions?.size === 0) index.delete(key);
 }

@@ -139,26 +139,36 @@ export interface StoreOperations {
      */
     readonly answer: { readonly rows: readonly FileRow[]; readonly next: number };
   };
-  /** Online and enrolled devices that share a content, whatever the name; never the asking device itself. */
+  /**
+   * Online and enrolled devices that share a content, whatever the name; never the asking device itself. They come as a round: by growing
+   * numbers from `start` on, then from the lowest one up to it.
+   */
   locate: {
     readonly write: false;
     readonly ask: {
       readonly content: Content;
       readonly askingDevice: number;
-      readonly after: number;
+      /**
+       * Where the round goes on, null if it is over: behind the device `after`, 0 for its beginning. With `start` 0 the store begins it
+       * at the `pick`-th of those devices (modulo their number, or limits.holdersDealtMax).
+       */
+      readonly round: { readonly start: number; readonly pick: number; readonly after: number } | null;
+      /** Enrolled devices to tell of besides, in this order, once the round is over; none if nobody shares the content. */
+      readonly known: readonly number[];
       readonly limit: number;
     };
-    readonly answer: readonly {
-      /** The device's row number. */
-      readonly device: number;
-      readonly share: number;
-      readonly account: string;
-      readonly label: string;
-      readonly deviceId: DeviceId;
-      readonly accountKey: Bytes;
-      readonly deviceSignature: Bytes;
-      readonly certificate: Bytes;
-    }[];
+    readonly answer: {
+      readonly start: number;
+      /** At most `limit`; fewer: the round is over. */
+      readonly round: readonly HolderRow[];
+      readonly known: readonly HolderRow[];
+    };
+  };
+  /** A share of each of these contents at one device, null where it has none. */
+  sharesOf: {
+    readonly write: false;
+    readonly ask: { readonly device: number; readonly contents: readonly Content[] };
+    readonly answer: readonly (number | null)[];
   };
   account: {
     readonly write: false;
@@ -166,6 +176,22 @@ export interface StoreOperations {
     /** The canonical name and its public key; undefined if there is no such account. */
     readonly answer: { readonly account: string; readonly publicKey: Bytes | null } | undefined;
   };
+}
+
+/** A device that may be named to somebody who wants a content. */
+export interface HolderRow {
+  /** The device's row number. */
+  readonly device: number;
+  /** Its share of the content; of a device that has none, somebody's. */
+  readonly share: number;
+  /** Whether it shares the content itself. */
+  readonly whole: boolean;
+  readonly account: string;
+  readonly label: string;
+  readonly deviceId: DeviceId;
+  readonly accountKey: Bytes;
+  readonly deviceSignature: Bytes;
+  readonly certificate: Bytes;
 }
 
 export interface FileRow {
@@ -197,5 +223,6 @@ export const storeWrites: { readonly [O in StoreOperation]: StoreOperations[O]["
   listFiles: false,
   search: false,
   locate: false,
+  sharesOf: false,
   account: false,
 };

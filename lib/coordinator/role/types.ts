@@ -7,6 +7,7 @@
 import type { Bytes } from "../../core/bytes.ts";
 import type { ErrorCode, Result } from "../../core/errors.ts";
 import type { Endpoint } from "../../core/transport.ts";
+import type { ReportReason } from "../../wire/message.ts";
 import type { StoreAnswer, StoreAsk, StoreOperation, StoreRefusal } from "./store_effects.ts";
 
 /** Keys of the coordinator, each derived from the key file's root for one purpose. */
@@ -45,11 +46,14 @@ export interface LogEvent {
     | "loginRefused"
     | "moved"
     | "replaced"
+    | "reported"
     | "shed";
   readonly account?: string;
   readonly device?: string;
   readonly endpoint?: string;
-  readonly reason?: ErrorCode;
+  readonly reason?: ErrorCode | ReportReason;
+  /** Who was reported: the device's key, and account and label where it has a session. */
+  readonly holder?: string;
 }
 
 export type Input =
@@ -89,4 +93,8 @@ export interface RoleFigures {
   readonly datagramsIn: number;
   readonly datagramsRefused: number;
   readonly logins: number;
+  /** Partial holders, one for each content that a device fetches and serves. */
+  readonly offers: number;
+  /** Reports of holders that count. */
+  readonly reports: number;
 }

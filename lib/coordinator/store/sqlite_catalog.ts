@@ -6,9 +6,9 @@
 
 import type { DatabaseSync } from "node:sqlite";
 import type { Bytes } from "../../core/bytes.ts";
-import { contentIdFrom, deviceIdFrom, idBytes, parseContentId } from "../../core/ids.ts";
+import { type Content, contentIdFrom, deviceIdFrom, idBytes, parseContentId } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
-import type { FileRow, StoreOperations } from "../role/store_effects.ts";
+import type { FileRow, HolderRow, StoreOperations } from "../role/store_effects.ts";
 import { globPattern, type Pattern, substringPattern } from "./pattern.ts";
 import { prepareQuery } from "./sqlite_query.ts";
 
@@ -26,9 +26,8 @@ interface CatalogRow {
   readonly holders: number;
 }
 
-interface HolderRow {
+interface DeviceRow {
   readonly device: number;
-  readonly share: number;
   readonly account: string;
   readonly label: string;
   readonly deviceId: Bytes;
@@ -36,6 +35,19 @@ interface HolderRow {
   readonly deviceSignature: Bytes;
   readonly certificate: Bytes;
 }
+
+interface SharingRow extends DeviceRow {
+  readonly share: number;
+}
+
+/** What is told of a device that may be named as a holder. */
+const holderColumns = `d.device, a.name AS account, d.label, d.device_id AS deviceId,
+  a.public_key AS accountKey, d.signature AS deviceSignature, d.certificate`;
+const enrolled = "d.signature IS NOT NULL AND a.public_key IS NOT NULL";
+/** Online and enrolled devices that share a content, but for one. */
+const sharing = `FROM contents c JOIN shares s ON s.content = c.content JOIN online o ON o.device = s.device
+  JOIN devices d ON d.device = s.device JOIN accounts a ON a.account = d.account
+  WHERE c.id = ? AND c.bytes = ? AND s.withdrawn = 0 AND s.device <> ? AND ${enrolled}`;
 
 /** Online devices with this content under this name. */
 const online = `FROM shares h JOIN online o ON o.device = h.device WHERE h.file = f.file AND h.withdrawn = 0`;
@@ -94,15 +106,29 @@ function prepareAll(db: DatabaseSync, candidatesMax: number) {
       `SELECT file, name FROM files WHERE file > ? ORDER BY file LIMIT ${candidatesMax}`,
     ),
 
-    holders: prepareQuery<HolderRow>(
+    sharing: prepareQuery<SharingRow>(
       db,
-      `SELECT s.device, min(s.share) AS share, a.name AS account, d.label, d.device_id AS deviceId,
-         a.public_key AS accountKey, d.signature AS deviceSignature, d.certificate
-       FROM contents c JOIN shares s ON s.content = c.content JOIN online o ON o.device = s.device
-         JOIN devices d ON d.device = s.device JOIN accounts a ON a.account = d.account
-       WHERE c.id = ? AND c.bytes = ? AND s.withdrawn = 0 AND s.device > ? AND s.device <> ?
-         AND d.signature IS NOT NULL AND a.public_key IS NOT NULL
+      `SELECT min(s.share) AS share, ${holderColumns} ${sharing} AND s.device BETWEEN ? AND ?
        GROUP BY s.device ORDER BY s.device LIMIT ?`,
+    ),
+    sharingDevices: prepareQuery<{ readonly device: number }>(
+      db,
+      `SELECT DISTINCT s.device ${sharing} ORDER BY s.device LIMIT ${limits.holdersDealtMax}`,
+    ),
+    known: prepareQuery<DeviceRow>(
+      db,
+      `SELECT ${holderColumns} FROM devices d JOIN accounts a ON a.account = d.account WHERE d.device = ? AND ${enrolled}`,
+    ),
+    shareAt: prepareQuery<{ readonly share: number }>(
+      db,
+      `SELECT s.share FROM contents c JOIN shares s ON s.content = c.content
+       WHERE c.id = ? AND c.bytes = ? AND s.device = ? AND s.withdrawn = 0 LIMIT 1`,
+    ),
+    anyShare: prepareQuery<{ readonly share: number }>(
+      db,
+      `SELECT s.share FROM contents c JOIN shares s ON s.content = c.content
+         JOIN devices d ON d.device = s.device JOIN accounts a ON a.account = d.account
+       WHERE c.id = ? AND c.bytes = ? AND s.withdrawn = 0 AND a.disabled = 0 LIMIT 1`,
     ),
   };
 }
@@ -148,9 +174,45 @@ export class SqliteCatalog {
     }
   }
 
-  locate({ content, askingDevice, after, limit }: Ask<"locate">): Answer<"locate"> {
-    return this.#queries.holders.all(idBytes(content.id), content.bytes, after, askingDevice, limit)
-      .map((row) => ({ ...row, deviceId: deviceIdFrom(row.deviceId) }));
+  locate({ content, askingDevice, round, known, limit }: Ask<"locate">): Answer<"locate"> {
+    if (round === null) return { start: 0, round: [], known: this.#known(content, known) };
+    const id = idBytes(content.id);
+    const start = round.start || this.#startOf(content, askingDevice, round.pick);
+    const between = (first: number, last: number, count: number) =>
+      this.#queries.sharing.all(id, content.bytes, askingDevice, first, last, count);
+    const { after } = round;
+    const isWrapped = after > 0 && after < start;
+    const rows = isWrapped ? [] : between(Math.max(start, after + 1), Number.MAX_SAFE_INTEGER, limit);
+    if (rows.length < limit) rows.push(...between(isWrapped ? after + 1 : 1, start - 1, limit - rows.length));
+    return {
+      start,
+      round: rows.map((row) => holderRow(row, row.share, true)),
+      known: rows.length < limit ? this.#known(content, known) : [],
+    };
+  }
+
+  sharesOf({ device, contents }: Ask<"sharesOf">): Answer<"sharesOf"> {
+    return contents.map((content) => this.#shareAt(content, device) ?? null);
+  }
+
+  #startOf({ id, bytes }: Content, askingDevice: number, pick: number): number {
+    const devices = this.#queries.sharingDevices.all(idBytes(id), bytes, askingDevice);
+    return devices[pick % devices.length]?.device ?? 1;
+  }
+
+  #known(content: Content, devices: readonly number[]): readonly HolderRow[] {
+    if (devices.length === 0) return [];
+    const any = this.#queries.anyShare.get(idBytes(content.id), content.bytes)?.share;
+    if (any === undefined) return [];
+    return devices.flatMap((device) => {
+      const row = this.#queries.known.get(device);
+      const own = this.#shareAt(content, device);
+      return row === undefined ? [] : [holderRow(row, own ?? any, own !== undefined)];
+    });
+  }
+
+  #shareAt({ id, bytes }: Content, device: number): number | undefined {
+    return this.#queries.shareAt.get(idBytes(id), bytes, device)?.share;
   }
 
   #searchById(pattern: string, after: number, limit: number): Answer<"search"> {
@@ -193,6 +255,10 @@ export class SqliteCatalog {
 /** A page of hits: a full one goes on behind its last row, another behind the last candidate, where there may be more. */
 function pageOf(rows: readonly FileRow[], limit: number, lookedTo = 0): Answer<"search"> {
   return { rows, next: rows.length === limit ? rows.at(-1)!.row : lookedTo };
+}
+
+function holderRow({ deviceId, ...row }: DeviceRow, share: number, whole: boolean): HolderRow {
+  return { ...row, deviceId: deviceIdFrom(deviceId), share, whole };
 }
 
 function fileRow(row: CatalogRow, withdrawn = false): FileRow {

@@ -183,6 +183,8 @@ class SqliteStore implements Store {
         return this.#catalog.search(one.ask);
       case "locate":
         return this.#catalog.locate(one.ask);
+      case "sharesOf":
+        return this.#catalog.sharesOf(one.ask);
     }
   }
 }

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import type { Endpoint } from "../../../lib/core/transport.ts";
 import { protocolVersion } from "../../../lib/core/version.ts";
 import { emptyShareDigest } from "../../../lib/session/share_digest.ts";
-import { encodeHello, envelopeKinds, sealedHeader } from "../../../lib/wire/envelope.ts";
+import { encodeHello, encodeVersions, envelopeKinds, sealedHeader } from "../../../lib/wire/envelope.ts";
 import type { Message } from "../../../lib/wire/message.ts";
 import { contentIdOf, flipped, type Lab, labWith, ScriptedPeer } from "./lab.ts";
 
@@ -44,7 +44,9 @@ function rows(lab: Lab): Row[] {
     { kind: "listPeers", cursor: first },
     { kind: "listFiles", scope: "account", cursor: first },
     { kind: "search", mode: "substring", pattern: "x", cursor: first },
-    { kind: "locate", content: { id: contentIdOf(1), bytes: 9 }, cursor: first },
+    { kind: "locate", content: { id: contentIdOf(1), bytes: 9 }, offer: true, cursor: first },
+    { kind: "tickets", deviceId: member.deviceId, contents: [{ id: contentIdOf(1), bytes: 9 }] },
+    { kind: "report", deviceId: member.deviceId, ticket: new Uint8Array(119), reason: "stalled" },
     { kind: "account", account: "ada" },
   ];
   return [
@@ -61,7 +63,7 @@ function rows(lab: Lab): Row[] {
     { what: "SEALED, a foreign id", request: flipped(lost.seal({ kind: "leave" }), 4) },
     { what: "SEALED, a live id, forged", request: forgedFor(member) },
     { what: "RESET", request: reset },
-    { what: "version list", request: new Uint8Array([0, 1, 1]) },
+    { what: "version list", request: encodeVersions() },
     ...asked.slice(2).map((message) => ({
       what: `SEALED by a member: ${message.kind}`,
       request: member.seal(message),

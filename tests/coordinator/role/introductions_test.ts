@@ -2,12 +2,12 @@ import { assert, assertEquals, assertGreater } from "@std/assert";
 import { errorCodes } from "../../../lib/core/errors.ts";
 import { limits } from "../../../lib/core/limits.ts";
 import { openTicket } from "../../../lib/session/ticket.ts";
-import type { HolderEntry, Message } from "../../../lib/wire/message.ts";
+import type { HolderEntry, Message, MessageOf } from "../../../lib/wire/message.ts";
 import { contentIdOf, type Lab, labWith, type PeerOptions, ScriptedPeer } from "./lab.ts";
 
 const content = { id: contentIdOf(7), bytes: 1007 };
 const share: Message = { kind: "share", entries: [{ name: "a.txt", ...content }] };
-const locate: Message = { kind: "locate", content, cursor: new Uint8Array(0) };
+const locate: MessageOf<"locate"> = { kind: "locate", content, offer: false, cursor: new Uint8Array(0) };
 
 function holderOf(lab: Lab, options: PeerOptions): ScriptedPeer {
   const holder = new ScriptedPeer(lab, options).join();
@@ -23,18 +23,22 @@ function located(peer: ScriptedPeer): readonly HolderEntry[] {
   const all: HolderEntry[] = [];
   let cursor: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   do {
-    const page = peer.askFor("holders", { ...locate, cursor } as Message);
+    const page = peer.askFor("holders", { ...locate, cursor });
     all.push(...page.holders);
     cursor = page.cursor;
   } while (cursor.length > 0);
   return all;
 }
 
+function byLabel(entries: readonly HolderEntry[]): readonly HolderEntry[] {
+  return entries.toSorted((a, b) => a.label < b.label ? -1 : 1);
+}
+
 Deno.test("locate names every reachable holder once, with its key, endpoint and a ticket that only it can open", () => {
   const lab = labWith("ada", "bob");
   const holders = [1, 2, 3, 4, 5].map((device) => holderOf(lab, { device }));
   const fetcher = fetcherOf(lab);
-  const found = located(fetcher);
+  const found = byLabel(located(fetcher));
   assertEquals(found.map(({ deviceId }) => deviceId), holders.map(({ deviceId }) => deviceId));
   for (const [i, entry] of found.entries()) {
     const holder = holders[i]!;
@@ -114,7 +118,7 @@ Deno.test("locate waits for the dial-back to a holder that has just logged in", 
   assertEquals(fetcher.say(locate), []);
   const sent = lab.answerProbes(true);
   const answers = fetcher.read(sent).map(({ message }) => message);
-  assertEquals(answers.map((one) => one.kind === "holders" ? one.holders.map(({ label }) => label) : []), [[
+  assertEquals(answers.map((one) => one.kind === "holders" ? byLabel(one.holders).map(({ label }) => label) : []), [[
     "vm-1",
     "vm-2",
   ]]);
@@ -167,7 +171,7 @@ Deno.test("nobody is sent to his own machine or network: loopback is offered on 
   holderOf(lab, { device: 3, endpoint: { ip: "198.51.100.5", port: 4003 } });
   const seenFrom = (ip: string) => {
     const fetcher = fetcherOf(lab, { endpoint: { ip, port: 9 } });
-    return located(fetcher).map(({ label }) => label);
+    return byLabel(located(fetcher)).map(({ label }) => label);
   };
   assertEquals(seenFrom("203.0.113.5"), ["vm-3"]);
   assertEquals(seenFrom("10.0.0.5"), ["vm-2", "vm-3"]);

@@ -28,6 +28,8 @@ Deno.test("a login with the right password becomes a session, enrolled only afte
     datagramsIn: 3,
     datagramsRefused: 0,
     logins: 1,
+    offers: 0,
+    reports: 0,
   });
 });
 

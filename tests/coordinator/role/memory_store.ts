@@ -7,6 +7,7 @@ import { foldAccount } from "../../../lib/session/opaque.ts";
 import { emptyShareDigest, toggleShare } from "../../../lib/session/share_digest.ts";
 import type {
   FileRow,
+  HolderRow,
   StoreAsk,
   StoredAccountKey,
   StoreOperation,
@@ -74,6 +75,13 @@ export class MemoryStore {
     change();
     const after = this.#contents(device);
     return [...before].filter(([key]) => !after.has(key)).map(([, content]) => content);
+  }
+
+  /** The row of a device's share of a content. */
+  #shareOf(device: Device, content: Content): number | undefined {
+    return [...device.shares.values()].find((share) => {
+      return !share.withdrawn && contentKey(share.content) === contentKey(content);
+    })?.row;
   }
 
   /** One row per (name, content), numbered by the first share that has it. */
@@ -190,20 +198,38 @@ export class MemoryStore {
       const rows = this.#files(online, (name) => name.includes(pattern), after, limit);
       return { rows, next: rows.length === limit ? rows.at(-1)!.row : 0 };
     },
-    locate: ({ content, askingDevice, after, limit }) =>
-      this.devices
-        .filter((one) => one.online && one.signature !== null && one.row > after && one.row !== askingDevice)
-        .filter((one) => this.#contents(one).has(contentKey(content))).slice(0, limit)
-        .map((one) => ({
+    locate: ({ content, askingDevice, round, known, limit }) => {
+      const any = this.devices.map((one) => this.#shareOf(one, content)).find((share) => share !== undefined);
+      const row = (one: Device): HolderRow => {
+        const own = this.#shareOf(one, content);
+        return {
           device: one.row,
-          share: [...one.shares.values()].find((share) => contentKey(share.content) === contentKey(content))!.row,
+          share: own ?? any!,
+          whole: own !== undefined,
           account: one.account.name,
           label: one.label,
           deviceId: one.deviceId,
           accountKey: one.account.key!.publicKey,
           deviceSignature: one.signature!,
           certificate: one.certificate,
-        })),
+        };
+      };
+      const knownRows = any === undefined ? [] : known.map((device) => this.devices[device - 1]!).map(row);
+      if (round === null) return { start: 0, round: [], known: knownRows };
+      const sharing = this.devices.filter((one) => {
+        return one.online && one.signature !== null && one.row !== askingDevice &&
+          this.#shareOf(one, content) !== undefined;
+      });
+      const start = round.start || (sharing[round.pick % sharing.length]?.row ?? 1);
+      const first = sharing.findIndex((one) => one.row >= start);
+      const turned = first < 0 ? sharing : [...sharing.slice(first), ...sharing.slice(0, first)];
+      const place = (device: number) => device >= start ? device - start : device - start + 1e9;
+      const rest = turned.filter((one) => round.after === 0 || place(one.row) > place(round.after));
+      const page = rest.slice(0, limit);
+      return { start, round: page.map(row), known: page.length < limit ? knownRows : [] };
+    },
+    sharesOf: ({ device, contents }) =>
+      contents.map((content) => this.#shareOf(this.devices[device - 1]!, content) ?? null),
     account: ({ account }) => {
       const found = this.accounts.get(foldAccount(account));
       return found && { account: found.name, publicKey: found.key?.publicKey ?? null };

@@ -99,7 +99,7 @@ Deno.test("a refusal of the store is the request's answer", () => {
       { kind: "listPeers", cursor: first },
       { kind: "listFiles", scope: "device", cursor: first },
       { kind: "search", mode: "glob", pattern: "*", cursor: first },
-      { kind: "locate", content: { id: contentIdOf(7), bytes: 5 }, cursor: first },
+      { kind: "locate", content: { id: contentIdOf(7), bytes: 5 }, offer: true, cursor: first },
       { kind: "account", account: "ada" },
     ] as const
   ) assertEquals(codeOf(peer.ask(request)), errorCodes.busy.wire, request.kind);
@@ -221,7 +221,10 @@ Deno.test("a cursor that is forged, of another account, query, mode, scope or co
   assertEquals(codeOf(ada.ask({ kind: "listPeers", cursor })), usage);
   const ofAccount = ada.askFor("files", { kind: "listFiles", scope: "account", cursor: first }).cursor;
   assertEquals(codeOf(ada.ask({ kind: "listFiles", scope: "device", cursor: ofAccount })), usage);
-  assertEquals(codeOf(ada.ask({ kind: "locate", content: { id: contentIdOf(7), bytes: 1007 }, cursor })), usage);
+  assertEquals(
+    codeOf(ada.ask({ kind: "locate", content: { id: contentIdOf(7), bytes: 1007 }, offer: false, cursor })),
+    usage,
+  );
   assertEquals(lab.asked.map(({ operation }) => operation), ["listFiles"], "the one with a cursor of its own");
 });
 

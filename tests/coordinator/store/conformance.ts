@@ -8,7 +8,7 @@ import { type Bytes, copyBytes, formatHex, utf8 } from "../../../lib/core/bytes.
 import { type Content, contentIdFrom, deviceIdFrom } from "../../../lib/core/ids.ts";
 import { limits } from "../../../lib/core/limits.ts";
 import type { Store, StoreBounds } from "../../../lib/coordinator/store/store.ts";
-import type { FileRow, StoreAnswer, StoreAsk } from "../../../lib/coordinator/role/store_effects.ts";
+import type { FileRow, StoreAnswer, StoreAsk, StoreOperations } from "../../../lib/coordinator/role/store_effects.ts";
 import { emptyShareDigest, toggleShare } from "../../../lib/session/share_digest.ts";
 import type { SearchMode, ShareEntry, ShareScope } from "../../../lib/wire/message.ts";
 
@@ -97,8 +97,14 @@ function asking(store: Store) {
       value(await store.read({ operation: "search", ask: { mode, pattern, after, limit } })).rows,
     searchPage: async (mode: SearchMode, pattern: string, after = 0, limit = 100) =>
       value(await store.read({ operation: "search", ask: { mode, pattern, after, limit } })),
-    locate: async (content: Content, askingDevice = 0, after = 0, limit = 100) =>
-      value(await store.read({ operation: "locate", ask: { content, askingDevice, after, limit } })),
+    locate: async (content: Content, askingDevice = 0, after = 0, limit = 100) => {
+      const round = { start: 1, pick: 0, after };
+      return value(await store.read({ operation: "locate", ask: { content, askingDevice, round, known: [], limit } }))
+        .round;
+    },
+    locatePage: async (ask: StoreOperations["locate"]["ask"]) => value(await store.read({ operation: "locate", ask })),
+    sharesOf: async (device: number, ...contents: Content[]) =>
+      value(await store.read({ operation: "sharesOf", ask: { device, contents } })),
     peers: async (after = 0, limit = 100) => value(await store.read({ operation: "listPeers", ask: { after, limit } })),
     credential: async (account: string, key: number | null = null) =>
       value(
@@ -556,6 +562,110 @@ export function testStore(engine: string, makePlace: () => Promise<Place>, open:
     await remove(one, "device", "last");
     await share(one, entry("last", 30));
     assert((await locate(contentOf(30), two))[0]!.share > last!.share, "a share that ended is not the next one");
+  });
+
+  test("names holders as a round that begins anywhere, in pages without a gap or a repeat", async (store) => {
+    const { addAccount, enrol, share, presence, sign, locatePage, locate } = asking(store);
+    await addAccount("ada");
+    const devices: number[] = [];
+    for (let key = 1; key <= 7; key++) {
+      const { device } = await enrol("ada", key, `d${key}`);
+      devices.push(device);
+      await sign("ada", device, 70);
+      await presence(device, true);
+      await share(device, entry(`name ${key}`, 1), entry(`again ${key}`, 1));
+    }
+    const asker = devices.splice(3, 1)[0]!;
+    const starts = new Set<number>();
+    for (let pick = 0; pick < 12; pick++) {
+      let round = { start: 0, pick, after: 0 };
+      const seen: number[] = [];
+      for (let ended = false; !ended;) {
+        const page = await locatePage({ content: contentOf(1), askingDevice: asker, round, known: [], limit: 4 });
+        seen.push(...page.round.map((row) => row.device));
+        ended = page.round.length < 4;
+        round = { start: page.start, pick: 99, after: seen.at(-1)! };
+      }
+      assertEquals(seen, [...devices.slice(pick % 6), ...devices.slice(0, pick % 6)], "each once, from the pick-th on");
+      starts.add(seen[0]!);
+    }
+    assertEquals(starts.size, 6);
+    await presence(devices[5]!, false);
+    const gone = { start: devices[5]!, pick: 0, after: 0 };
+    const page = await locatePage({ content: contentOf(1), askingDevice: asker, round: gone, known: [], limit: 9 });
+    assertEquals(page.round.map((row) => row.device), devices.slice(0, 5), "where it began may go");
+    assertEquals((await locate(contentOf(1), asker)).every((row) => row.whole), true);
+  });
+
+  test("tells of known devices once the round is over, and of none where nobody shares the content", async (store) => {
+    const { addAccount, enrol, share, presence, sign, locatePage, remove } = asking(store);
+    await addAccount("ada");
+    await addAccount("bob");
+    const device = async (account: string, key: number) => {
+      const { device } = await enrol(account, key, `d${key}`);
+      await sign(account, device, account === "ada" ? 70 : 80);
+      await presence(device, true);
+      return device;
+    };
+    const holder = await device("ada", 1);
+    const fetching = await device("bob", 2);
+    const asker = await device("bob", 3);
+    const unsigned = (await enrol("bob", 4)).device;
+    await share(holder, entry("a", 1));
+    const ask = (round: StoreOperations["locate"]["ask"]["round"], ...known: number[]) =>
+      locatePage({ content: contentOf(1), askingDevice: asker, round, known, limit: 2 });
+    const fresh = { start: 0, pick: 0, after: 0 };
+    const { round, known } = await ask(fresh, fetching, unsigned, 999, holder);
+    assertEquals(round.map((row) => [row.device, row.whole]), [[holder, true]]);
+    assertEquals(known.map((row) => [row.device, row.whole, row.account]), [[fetching, false, "bob"], [
+      holder,
+      true,
+      "ada",
+    ]], "in the order asked for");
+    assertEquals(known[0]!.share, round[0]!.share, "somebody's share");
+    assertEquals(known[0]!.deviceId, deviceIdFrom(idOf(2)));
+    assertEquals(formatHex(known[0]!.accountKey), formatHex(idOf(80)));
+    await share(asker, entry("a", 1));
+    await share(unsigned, entry("a", 1));
+    const second = await device("ada", 5);
+    await share(second, entry("a", 1));
+    assertEquals((await ask(fresh, fetching)).known, [], "not before the round is over");
+    assertEquals(await ask(null, fetching).then(({ round, known }) => [round.length, known.length]), [0, 1]);
+    await presence(holder, false);
+    await presence(second, false);
+    assertEquals((await ask(null, fetching)).known.length, 1, "those who share it are away");
+    for (const one of [asker, unsigned, second]) await remove(one, "device", "a");
+    assertEquals((await ask(null, fetching)).known.length, 1);
+    assertEquals(await store.setDisabled("ada", true), true);
+    assertEquals((await ask(null, fetching)).known, [], "the only one who shares it is disabled");
+    await store.setDisabled("ada", false);
+    await share(await device("ada", 6), entry("b", 2));
+    const [row] = (await ask(null, fetching)).known;
+    assert(row !== undefined);
+    await remove(second, "account", "a");
+    assertEquals((await ask(null, fetching)).known, [], "nobody shares it any more");
+  });
+
+  test("finds the shares of many contents at one device, in the order asked for", async (store) => {
+    const { addAccount, enrol, share, sharesOf, remove } = asking(store);
+    await addAccount("ada");
+    const { device } = await enrol("ada", 1, "one");
+    const other = (await enrol("ada", 2, "two")).device;
+    await share(device, entry("a", 1), entry("b", 2), entry("c", 3));
+    await share(other, entry("d", 4));
+    const [two, none, one, size, again] = await sharesOf(
+      device,
+      contentOf(2),
+      contentOf(4),
+      contentOf(1),
+      contentOf(1, 7),
+      contentOf(2),
+    );
+    assertEquals([none, size, again], [null, null, two]);
+    assert(two! > one!);
+    await remove(other, "account", "b");
+    assertEquals(await sharesOf(device, contentOf(2), contentOf(3)).then(([b, c]) => [b, c !== null]), [null, true]);
+    assertEquals(await sharesOf(device), []);
   });
 
   test("lists an account's files once each, in pages, with their online holders", async (store) => {

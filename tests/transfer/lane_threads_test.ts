@@ -1,0 +1,153 @@
+/** Lanes on threads do what lanes here do: over real TLS, into real files. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ContentError, NetworkError, ShoalError } from "../../lib/core/errors.ts";
+import { kib } from "../../lib/core/limits.ts";
+import { startWorker } from "../../lib/core/worker.ts";
+import { PartFile } from "../../lib/content/part_file.ts";
+import type { SafePath } from "../../lib/content/safe_path.ts";
+import { listenTls } from "../../lib/net/tls.ts";
+import { fetchContent, type FetchOptions } from "../../lib/transfer/fetch.ts";
+import { LaneThreads } from "../../lib/transfer/lane_threads.ts";
+import { systemTimers } from "../../lib/transfer/timers.ts";
+import { UploadServer } from "../../lib/transfer/upload_server.ts";
+import {
+  holderCertificate,
+  holderKey,
+  identity,
+  makeDeps,
+  makeFile,
+  makeHolder,
+  makeTicket,
+  MemoryLibrary,
+} from "./world.ts";
+
+const pieceBytes = 256 * kib;
+const file = makeFile(40 * pieceBytes + 5);
+
+/** A holder, threads and a folder. */
+class Scene implements AsyncDisposable {
+  readonly folder = Deno.makeTempDirSync();
+  readonly workers: Worker[] = [];
+  readonly threads = new LaneThreads(() => {
+    const worker = startWorker(new URL("../../lib/peer/lane_worker.ts", import.meta.url));
+    this.workers.push(worker);
+    return worker;
+  });
+  readonly #listener = listenTls({ ip: "127.0.0.1", port: 0, certificate: holderCertificate, key: holderKey });
+  readonly #server: UploadServer;
+
+  constructor(served = file) {
+    const deps = makeDeps(new MemoryLibrary(served), { timers: systemTimers });
+    this.#server = new UploadServer({ ...deps, listener: this.#listener, onEnd: () => {} });
+  }
+
+  fetch(changes: Partial<FetchOptions> = {}): ReturnType<typeof fetchContent> {
+    const { port } = this.#listener.local;
+    const holder = makeHolder(makeTicket(file.content), { endpoints: [{ ip: "127.0.0.1", port }] });
+    return fetchContent({
+      name: "a file",
+      content: file.content,
+      locate: () => Promise.resolve({ holders: [holder], refused: [] }),
+      openPart: (manifest, signal) =>
+        PartFile.open({
+          manifest,
+          folder: this.folder,
+          name: "got" as SafePath,
+          onExists: "refuse",
+          journalFolder: `${this.folder}/journals`,
+          signal,
+        }),
+      sync: false,
+      identity,
+      lane: this.threads.lane,
+      timers: systemTimers,
+      random: (size) => crypto.getRandomValues(new Uint8Array(size)),
+      timeoutMs: 60_000,
+      signal: new AbortController().signal,
+      onProgress: () => {},
+      ...changes,
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.threads[Symbol.dispose]();
+    await this.#server.close();
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+Deno.test("a lane on a thread fetches, and each piece is noted before it counts", async () => {
+  await using scene = new Scene();
+  const progress: number[] = [];
+  const fetched = await scene.fetch({ onProgress: (doneBytes) => void progress.push(doneBytes) });
+  assertEquals(await Deno.readFile(`${scene.folder}/got`), file.bytes);
+  assertEquals(fetched.holders, [{ account: "holder", device: "nas", bytes: file.bytes.length }]);
+  assertEquals([progress.length, progress.at(-1)], [41, file.bytes.length]);
+  assertEquals([...Deno.readDirSync(`${scene.folder}/journals`)], []);
+});
+
+Deno.test("a wrong piece is found on the thread, not written, and blamed on its holder", async () => {
+  const bytes = file.bytes.slice();
+  bytes[7 * pieceBytes]! ^= 1;
+  await using scene = new Scene({ ...file, bytes });
+  const blamed: string[] = [];
+  const fetching = scene.fetch({ onBlame: ({ account }, reason) => void blamed.push(`${account} ${reason}`) });
+  const error = await assertRejects(() => fetching, ContentError);
+  assertEquals([error.code, error.piece, error.holder, error.contentId], [
+    "integrity",
+    7,
+    "holder (nas)",
+    file.content.id,
+  ]);
+  assertEquals(blamed, ["holder wrongPiece"]);
+});
+
+Deno.test("an interrupted lane keeps what it wrote, and the next one fetches the rest alone", async () => {
+  await using scene = new Scene();
+  const stop = new AbortController();
+  const onProgress = (doneBytes: number) => {
+    if (doneBytes >= 10 * pieceBytes) stop.abort();
+  };
+  const error = await assertRejects(() => scene.fetch({ signal: stop.signal, onProgress }), ShoalError);
+  assertEquals(error.code, "interrupted");
+  const { fetchedBytes } = await scene.fetch();
+  assert(fetchedBytes <= file.bytes.length - 10 * pieceBytes, String(fetchedBytes));
+  assertEquals(await Deno.readFile(`${scene.folder}/got`), file.bytes);
+});
+
+Deno.test("a thread that dies ends its lane like a broken connection, and the next look finds another thread", async () => {
+  await using scene = new Scene();
+  let isKilled = false;
+  const onProgress = () => {
+    if (isKilled) return;
+    isKilled = true;
+    scene.workers[0]!.onerror!(new ErrorEvent("error", { message: "it was killed" }));
+  };
+  await scene.fetch({ onProgress, timeoutMs: 60_000 });
+  assertEquals(await Deno.readFile(`${scene.folder}/got`), file.bytes);
+  assertEquals(scene.workers.length, 2);
+});
+
+Deno.test("a part that somebody replaced is not written to", async () => {
+  await using scene = new Scene();
+  const fetching = scene.fetch({
+    openPart: async (manifest, signal) => {
+      const opened = await PartFile.open({
+        manifest,
+        folder: scene.folder,
+        name: "got" as SafePath,
+        onExists: "refuse",
+        journalFolder: `${scene.folder}/journals`,
+        signal,
+      });
+      assert(opened.kind === "part");
+      await Deno.remove(opened.part.path);
+      await Deno.writeTextFile(opened.part.path, "mine");
+      return opened;
+    },
+  });
+  const error = await assertRejects(() => fetching, ShoalError, "somebody else replaced it");
+  assert(!(error instanceof NetworkError), "it is not the holder's doing");
+  assertEquals(await Deno.readTextFile(`${scene.folder}/got.part`), "mine");
+});
