@@ -151,7 +151,7 @@ export const commandTable = {
     usage: "<name | id>…",
     summary: "fetch files from those who have them, and check every byte",
     details: [
-      "Takes names, globs and content ids of 64 hex digits. A name that stands for several contents asks which one is meant, or " +
+      "Takes names of files and folders, globs, and content ids of 64 hex digits; of a folder all that is in it. A name that stands for several contents asks which one is meant, or " +
       "lists them and ends with exit code 2 when nobody can answer.",
       "While it runs the file is called NAME.part. After any interruption the same command goes on where it stopped. Where the " +
       "same content is there already, it is done at once; where other content has the name, it refuses (exit code 10), " +
@@ -162,6 +162,7 @@ export const commandTable = {
     ],
     examples: [
       ["fetch talk.pdf", "into the current folder"],
+      ["fetch photos", "a whole folder"],
       ["fetch film.mkv --priority high", "before those that wait"],
       ['fetch "*.flac" --dir ~/Music', "all that the glob means, into a folder"],
       ["fetch talk.pdf --rename", "keep the talk.pdf that is there"],

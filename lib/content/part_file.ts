@@ -145,6 +145,11 @@ export class PartFile implements Disposable {
     return this.#doneBytes;
   }
 
+  /** Whether it is finished, or was left. */
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
   /** Tells whether piece `index` is verified and written. */
   has(index: number): boolean {
     return this.#verified[index] === 1;

@@ -117,8 +117,16 @@ export const limits = {
   /** Connections that have not said HELLO, in all and of one address. */
   strangersMax: 64,
   strangersPerAddressMax: 4,
-  /** Uploads at once; more wait for a slot in the listen backlog. */
+  /** Connections of proven fetchers; more wait in the listen backlog. */
   uploadsMax: 256,
+  /** Of these, how many are sent to at once; the others wait in the queue. */
+  uploadSlots: 16,
+  /** While others wait a slot is given back after this, in milliseconds, and after this without anything asked for. */
+  uploadTurnMs: 10_000,
+  uploadRestMs: 500,
+  /** A fetcher that waits is told its place when it changes, at most once in the first, and without a change in the second, in milliseconds. */
+  queuedEveryMs: 1_000,
+  queuedAgainMs: 3_000,
   /** Bytes that a fetch asks for ahead on one connection at the least; more where rate times round trip is more. */
   windowBytes: 4 * mib,
   /** Connections of one fetch. */

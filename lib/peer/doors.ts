@@ -30,7 +30,7 @@ export class Doors {
 
   /** Dials like the `connect` that this was made with, when there is a place. */
   readonly connect: Connect = async (options) => {
-    const giveBack = await this.#takePlace(options.endpoint, options.signal);
+    const giveBack = await this.enter(options.endpoint, options.signal);
     try {
       return watched(await this.#connect(options), giveBack);
     } catch (error) {
@@ -39,8 +39,11 @@ export class Doors {
     }
   };
 
-  /** Waits for a place; answers what gives it back, once. @throws {ShoalError} `interrupted`, if `signal` is aborted. */
-  async #takePlace(endpoint: Endpoint, signal: AbortSignal): Promise<() => void> {
+  /**
+   * Waits for a place, for a connection that is made elsewhere; answers what gives it back, safe to call twice.
+   * @throws {ShoalError} `interrupted`, if `signal` is aborted.
+   */
+  async enter(endpoint: Endpoint, signal: AbortSignal): Promise<() => void> {
     const key = formatEndpoint(endpoint);
     const door = this.#doors.get(key) ?? { taken: 0, waiting: [] };
     this.#doors.set(key, door);

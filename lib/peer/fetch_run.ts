@@ -27,6 +27,8 @@ import { untilAborted } from "./until_aborted.ts";
 export interface FetchRunDeps {
   /** `offer`: tells others that this peer serves what it has of it. */
   readonly locate: (content: Content, offer: boolean) => Promise<Located>;
+  /** Tells that this peer has no part of it to serve any more. */
+  readonly withdraw: (content: Content) => void;
   /** The file that this device itself shares with a content. */
   readonly ownFile: (content: Content) => SharedFile | undefined;
   readonly identity: () => FetchIdentity;
@@ -99,6 +101,7 @@ async function runInPlace(deps: FetchRunDeps, options: FetchRunOptions, place: P
       const opening = await PartFile.open(partOptions);
       if (opening.kind === "part") {
         opened.use(deps.parts.add(opening.part));
+        opened.defer(() => deps.withdraw(content));
         startBytes = opening.part.doneBytes;
         onProgress(startBytes, 0, 0);
         const percent = Math.floor(100 * startBytes / content.bytes);
@@ -121,6 +124,11 @@ async function runInPlace(deps: FetchRunDeps, options: FetchRunOptions, place: P
     onProgress: (doneBytes, holders) => {
       place.moved();
       onProgress(doneBytes, rate(doneBytes - (startBytes ?? doneBytes), startedAtMs), holders);
+    },
+    onQueued: ({ account }, { place: inQueue, expectedMs }) => {
+      // One that has given its place here away waits for that first.
+      if (!place.isTaken) return;
+      options.onState("waiting", `place ${inQueue} at ${account}, in about ${Math.ceil(expectedMs / 1000)} s`);
     },
   });
   const holders = fetched.holders.map((holder) => ({ ...holder, deviceId: search.deviceIdOf(holder) }));

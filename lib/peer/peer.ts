@@ -10,6 +10,7 @@ import { AsyncQueue } from "../core/async_queue.ts";
 import { ShoalError } from "../core/errors.ts";
 import type { Content } from "../core/ids.ts";
 import { startWorker } from "../core/worker.ts";
+import { limits } from "../core/limits.ts";
 import { type Endpoint, formatEndpoint, isLoopback } from "../core/transport.ts";
 import type { Alive, Identity } from "../membership/types.ts";
 import { certificateHash, certificateKey, makeCertificate } from "../net/certificate.ts";
@@ -154,6 +155,10 @@ export class Peer implements CommandRunner, AsyncDisposable {
     announcer.present();
     this.#fetches = new Fetches({
       locate: (content, offer) => this.#locate(content, offer),
+      withdraw: (content) =>
+        void holders(this.#control, content, { offer: false }).next().catch(() => {
+          // It expires by itself.
+        }),
       ownFile: (content) => this.#sharing.fileOf(content),
       identity: () => ({
         deviceKey: home.device,
@@ -195,9 +200,24 @@ export class Peer implements CommandRunner, AsyncDisposable {
 
   /** Runs the connections of fetches: large files' on threads. */
   #lane(): Lane {
-    const here = laneHere(new Doors(connectTls).connect);
+    const doors = new Doors(connectTls);
+    const here = laneHere(doors.connect);
     const threads = this.#stack.use(new LaneThreads(() => startWorker(new URL("./lane_worker.ts", import.meta.url))));
-    return (options) => options.content.bytes >= threadedFromBytes ? threads.lane(options) : here(options);
+    return async (options) => {
+      if (options.content.bytes < threadedFromBytes) return await here(options);
+      const leave = await doors.enter(options.holder.endpoints[0]!, options.signal);
+      try {
+        await threads.lane({
+          ...options,
+          begin(manifest, has) {
+            leave();
+            return options.begin(manifest, has);
+          },
+        });
+      } finally {
+        leave();
+      }
+    };
   }
 
   #restoreFetches(): void {
@@ -343,6 +363,8 @@ export class Peer implements CommandRunner, AsyncDisposable {
       });
       if (holder instanceof ShoalError) refused.push(holder);
       else found.push(holder);
+      // More than can be asked: each question starts at another holder.
+      if (found.length >= 2 * limits.lanesMax) break;
     }
     return { holders: found, refused };
   }

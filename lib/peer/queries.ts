@@ -186,7 +186,8 @@ function* transfers(context: QueryContext): Generator<PeerEvent> {
       doneBytes: upload.sentBytes,
       totalBytes: upload.content.bytes,
       bytesPerSecond: 0,
-      state: "running",
+      state: upload.place === undefined ? "running" : "waiting",
+      ...(upload.place === undefined ? {} : { place: upload.place }),
     };
   }
 }

@@ -1,6 +1,6 @@
 /**
  * resolve: turns what a person wants fetched into exact files. Laws: 1) a word of 64 hex digits is a content id, one with `*`, `?` or
- * `[` a glob, any other a whole name;  2) a name that stands for several contents is never guessed: it is told as ambiguous;
+ * `[` a glob, any other a whole name, or else a folder's, with all that is in it;  2) a name that stands for several contents is never guessed: it is told as ambiguous;
  * 3) contents are compared as (id, bytes).  (I/O through Control)
  */
 
@@ -60,6 +60,7 @@ export async function resolveTarget(control: Pick<Control, "request">, target: F
   // A file whose very name has a glob's characters is meant by its name first.
   if (mode === "glob") await collect(control, "name", pattern, found);
   if (found.length === 0) await collect(control, mode, mode === "id" ? pattern.toLowerCase() : pattern, found);
+  if (found.length === 0 && mode === "name") await collectFolder(control, pattern, found);
   if (found.length === 0) {
     throw new ShoalError("notFound", `Cannot fetch ${JSON.stringify(pattern)}: nobody online shares it`, {
       hint: "See what there is with: find <part of the name>",
@@ -67,6 +68,14 @@ export async function resolveTarget(control: Pick<Control, "request">, target: F
   }
   if (mode === "id") return resolveId(pattern, found);
   return resolveNames(found);
+}
+
+/** Finds what is shared below a folder: a glob that knows no difference between upper and lower case, then the very name. */
+async function collectFolder(control: Pick<Control, "request">, name: string, found: FileEntry[]): Promise<void> {
+  const below = `${name.replace(/\/+$/, "")}/`;
+  const inside: FileEntry[] = [];
+  await collect(control, "glob", `${below}*`, inside);
+  found.push(...inside.filter((entry) => entry.name.startsWith(below)));
 }
 
 async function collect(

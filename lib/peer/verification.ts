@@ -6,7 +6,7 @@
 import { basename } from "@std/path";
 import { hashFile } from "../content/file_hash.ts";
 import { lstatOrUndefined } from "../content/locked_file.ts";
-import { ContentError, ShoalError } from "../core/errors.ts";
+import { ContentError, ShoalError, storeErrorFrom } from "../core/errors.ts";
 import type { FileEntry } from "../wire/message.ts";
 import type { Command, PeerEvent } from "./commands.ts";
 import type { Control } from "./control.ts";
@@ -70,14 +70,22 @@ function byName({ word }: VerifyCommand, { receipts }: VerificationParts): Recei
 function byPath(path: string, { receipts }: VerificationParts): Receipt | undefined {
   const [receipt] = receipts.receipts({ path });
   if (receipt !== undefined || !isThere(path)) return receipt;
-  const [ofReal] = receipts.receipts({ path: Deno.realPathSync(path) });
-  return ofReal;
+  try {
+    const [ofReal] = receipts.receipts({ path: Deno.realPathSync(path) });
+    return ofReal;
+  } catch (error) {
+    throw storeErrorFrom(error, "read", path);
+  }
 }
 
 function readReceipt(path: string): Receipt | undefined {
   const there = lstatOrUndefined(path);
   if (there === undefined || !there.isFile || there.size > receiptBytesMax) return undefined;
-  return parseReceipt(Deno.readTextFileSync(path));
+  try {
+    return parseReceipt(Deno.readTextFileSync(path));
+  } catch (error) {
+    throw storeErrorFrom(error, "read", path);
+  }
 }
 
 async function verifyReceipt(receipt: Receipt, parts: VerificationParts): Promise<PeerEvent> {

@@ -23,7 +23,7 @@ import { protocolVersion } from "../core/version.ts";
 import { layerBytesFor, type Manifest, manifestFrom } from "../content/manifest.ts";
 import type { SigningKey } from "../session/device_key.ts";
 import { proveTransfer } from "../session/proofs.ts";
-import { encodeFrame, type HavePieces } from "../wire/frame.ts";
+import { encodeFrame, type HavePieces, type Queued } from "../wire/frame.ts";
 import { FrameStream, type IncomingFrame } from "./frame_stream.ts";
 import type { Bitfield } from "./piece_picker.ts";
 import type { Timers } from "./timers.ts";
@@ -75,6 +75,8 @@ export interface DownloadOptions {
   readonly onReceived: (bytes: number) => void;
   /** Told of each piece that is verified and written. */
   readonly onPiece: (piece: number, bytes: number) => void;
+  /** Told of its place in the holder's queue, while it waits there. */
+  readonly onQueued?: ((queued: Queued) => void) | undefined;
 }
 
 /** When heartbeats go out to a holder that has not said CHALLENGE, in milliseconds since the one before. */
@@ -107,11 +109,19 @@ export async function downloadFrom(stream: ByteStream, options: DownloadOptions)
   try {
     await introduce(frames, options);
     const saidHelloAtMs = options.timers.nowMs();
-    const manifest = await readManifest(frames, options);
-    const roundTripMs = options.timers.nowMs() - saidHelloAtMs;
+    let answeredAtMs: number | undefined;
+    const manifest = await readManifest(frames, {
+      ...options,
+      onQueued(queued) {
+        answeredAtMs ??= options.timers.nowMs();
+        options.onQueued?.(queued);
+      },
+    });
+    const roundTripMs = (answeredAtMs ?? options.timers.nowMs()) - saidHelloAtMs;
     const has = await readHave(frames, manifest, options);
-    const work = await options.begin(manifest, has);
-    await new PieceReceiver(frames, manifest, work, roundTripMs, options).run();
+    // A copy: the source keeps what it is given.
+    const work = await options.begin(manifest, has?.slice());
+    await new PieceReceiver(frames, { manifest, has, work, roundTripMs }, options).run();
   } finally {
     options.signal.removeEventListener("abort", stop);
     frames.close();
@@ -153,10 +163,11 @@ function nudge(frames: FrameStream, timers: Timers): () => void {
 }
 
 /** MANIFEST, as many slices as the size needs and no byte more. */
-async function readManifest(frames: FrameStream, { content, holder }: DownloadOptions): Promise<Manifest> {
+async function readManifest(frames: FrameStream, options: DownloadOptions): Promise<Manifest> {
+  const { content, holder } = options;
   const layer = new Uint8Array(layerBytesFor(content.bytes));
   for (let filled = 0; filled < layer.length;) {
-    const frame = await next(frames, holder);
+    const frame = await nextWork(frames, options);
     if (frame.kind !== "manifest" || frame.slice.length === 0) throw broken(holder, "it sent no MANIFEST");
     if (filled + frame.slice.length > layer.length) throw lied(content, holder, "its manifest is too long");
     layer.set(frame.slice, filled);
@@ -171,10 +182,10 @@ async function readManifest(frames: FrameStream, { content, holder }: DownloadOp
 async function readHave(
   frames: FrameStream,
   { pieceCount }: Manifest,
-  { holder }: DownloadOptions,
+  options: DownloadOptions,
 ): Promise<Bitfield | undefined> {
-  const frame = await next(frames, holder);
-  if (frame.kind !== "have") throw broken(holder, "it did not say what it has");
+  const frame = await nextWork(frames, options);
+  if (frame.kind !== "have") throw broken(options.holder, "it did not say what it has");
   if (frame.pieces === undefined) return undefined;
   const has = new Uint8Array(Math.ceil(pieceCount / 8));
   for (const piece of piecesOf(frame.pieces, pieceCount)) has[piece >> 3]! |= 0x80 >> (piece & 7);
@@ -195,11 +206,14 @@ interface AskedPiece {
 }
 
 type HolderFrame = Exclude<IncomingFrame, { readonly kind: "refused" }>;
+type WorkFrame = Exclude<HolderFrame, { readonly kind: "queued" }>;
 
 /** The moving window: asks ahead, receives in order, checks and writes each piece. */
 class PieceReceiver {
   readonly #frames: FrameStream;
   readonly #manifest: Manifest;
+  /** What the holder has said that it has; undefined: all. */
+  readonly #has: Bitfield | undefined;
   readonly #work: PieceWork;
   readonly #options: DownloadOptions;
   readonly #roundTripMs: number;
@@ -212,12 +226,22 @@ class PieceReceiver {
   /** Bytes a millisecond, lately. */
   #rate = 0;
   #lastPieceAtMs = 0;
-  #frame: Promise<HolderFrame> | undefined;
+  #frame: Promise<WorkFrame> | undefined;
   #more: Promise<boolean> | undefined;
 
-  constructor(frames: FrameStream, manifest: Manifest, work: PieceWork, roundTripMs: number, options: DownloadOptions) {
+  constructor(
+    frames: FrameStream,
+    { manifest, has, work, roundTripMs }: {
+      readonly manifest: Manifest;
+      readonly has: Bitfield | undefined;
+      readonly work: PieceWork;
+      readonly roundTripMs: number;
+    },
+    options: DownloadOptions,
+  ) {
     this.#frames = frames;
     this.#manifest = manifest;
+    this.#has = has;
     this.#work = work;
     this.#roundTripMs = roundTripMs;
     this.#options = options;
@@ -257,7 +281,7 @@ class PieceReceiver {
   }
 
   /** What comes first: news of the source, or of the holder. One that has nothing to tell for long may close. */
-  async #saidNext(): Promise<"more" | "none" | HolderFrame> {
+  async #saidNext(): Promise<"more" | "none" | WorkFrame> {
     this.#frame ??= this.#nextFrame();
     const news = this.#more!.then((isMore) => isMore ? "more" as const : "none" as const);
     try {
@@ -268,18 +292,24 @@ class PieceReceiver {
     }
   }
 
-  #nextFrame(): Promise<HolderFrame> {
-    const frame = next(this.#frames, this.#options.holder);
+  #nextFrame(): Promise<WorkFrame> {
+    const frame = nextWork(this.#frames, this.#options);
     frame.catch(() => {
       // Told to whoever waits for it; after the last piece nobody does.
     });
     return frame;
   }
 
-  #noteHave(frame: HolderFrame): void {
+  #noteHave(frame: WorkFrame): void {
     if (frame.kind !== "have") throw broken(this.#options.holder, `it sent ${frame.kind} that nobody asked for`);
     if (frame.pieces === undefined) throw broken(this.#options.holder, "it said twice that it has all");
-    for (const piece of piecesOf(frame.pieces, this.#manifest.pieceCount)) this.#work.source.have(piece);
+    for (const piece of piecesOf(frame.pieces, this.#manifest.pieceCount)) {
+      const bit = 0x80 >> (piece & 7);
+      // What is no news goes no further: a holder may say it as often as it likes.
+      if (this.#has === undefined || (this.#has[piece >> 3]! & bit) !== 0) continue;
+      this.#has[piece >> 3]! |= bit;
+      this.#work.source.have(piece);
+    }
   }
 
   /** Fills the window up, once there is room for a REQUEST that is worth it. Neighbours become one range. */
@@ -366,6 +396,15 @@ async function next(frames: FrameStream, holder: VerifiedHolder): Promise<Holder
   throw new RemoteError(errorCodeFromWire(frame.code), `Cannot fetch from ${nameOf(holder)}: it says "${text}"`, {
     retryAfterMs,
   });
+}
+
+/** The next frame that is no QUEUED, which tells why none comes. */
+async function nextWork(frames: FrameStream, { holder, onQueued }: DownloadOptions): Promise<WorkFrame> {
+  for (;;) {
+    const frame = await next(frames, holder);
+    if (frame.kind !== "queued") return frame;
+    onQueued?.(frame);
+  }
 }
 
 /** How a holder is called in messages. */

@@ -14,9 +14,10 @@ import type { Random } from "../session/random.ts";
 import type { FetchIdentity } from "./download.ts";
 import type { Lane } from "./lane.ts";
 import { threadedFromBytes } from "./lane_threads.ts";
-import { PacedSource } from "./paced_source.ts";
+import { PacedSource, Turns } from "./paced_source.ts";
 import { PiecePicker, type Seat } from "./piece_picker.ts";
 import type { Flow } from "./rate_limiter.ts";
+import type { Queued } from "../wire/frame.ts";
 import type { ReportReason } from "../wire/message.ts";
 import type { Timers } from "./timers.ts";
 import type { VerifiedHolder } from "./verified_holder.ts";
@@ -54,6 +55,8 @@ export interface FetchOptions {
   readonly signal: AbortSignal;
   /** Told of each verified piece; `doneBytes` counts those of earlier runs too; `holders`: who is asked at the moment. */
   readonly onProgress: (doneBytes: number, holders: number) => void;
+  /** Told of a place in a holder's queue, while there is no connection that does not wait in one. */
+  readonly onQueued?: ((holder: VerifiedHolder, queued: Queued) => void) | undefined;
 }
 
 /** A finished fetch. */
@@ -115,6 +118,8 @@ interface HolderState {
   excluded: ShoalError | undefined;
   /** Connections to it. */
   lanes: number;
+  /** The best place in its queue that it has told since the last byte. */
+  place: number;
 }
 
 class Fetch {
@@ -122,6 +127,10 @@ class Fetch {
   readonly #states = new Map<DeviceId, HolderState>();
   /** Connections, each until it has ended. */
   readonly #lanes = new Set<Promise<void>>();
+  /** The same, with what each has brought since the last look. */
+  readonly #running = new Set<{ readonly stop: AbortController; readonly sinceMs: number; bytes: number }>();
+  /** Those of them that wait in a holder's queue. */
+  #queuedLanes = 0;
   /** Ends the connections. */
   readonly #stop = new AbortController();
   #opening: Promise<OpenedPart> | undefined;
@@ -135,6 +144,13 @@ class Fetch {
   #lastError: ShoalError | undefined;
   /** What no holder can mend. */
   #fatal: { readonly error: unknown } | undefined;
+  /** The question who has it, while it is under way. */
+  #looking: Promise<void> | undefined;
+  #isOpening = false;
+  /** By flow: those of our limits that count for some holders, and not for others. */
+  readonly #turns = new Map<Flow, Turns>();
+  /** What has been told of holders. */
+  readonly #blamed = new Set<string>();
   #wake: () => void = () => {};
 
   constructor(options: FetchOptions) {
@@ -155,17 +171,22 @@ class Fetch {
       if (content.bytes === 0) await this.#open(emptyManifest(content));
       while (!this.#isWhole()) {
         signal.throwIfAborted();
-        if (timers.nowMs() >= this.#locateAtMs) await this.#lookAround();
-        signal.throwIfAborted();
         if (this.#fatal !== undefined) throw this.#fatal.error;
-        if (this.#isWhole()) break;
-        if (this.#lanes.size === 0 && timers.nowMs() - this.#movedAtMs >= timeoutMs) throw this.#unfinished();
+        if (this.#looking === undefined && timers.nowMs() >= this.#locateAtMs) this.#startLooking();
+        // What is held back here is nobody's silence: the part that is hashed again, and our own limits.
+        if (this.#isOpening || [...this.#turns.values()].some(({ isComing }) => isComing)) {
+          this.#movedAtMs = timers.nowMs();
+        }
+        // A connection gets the time that it may be silent: nobody has a byte for us, if none brings one.
+        const silenceMs = this.#lanes.size === 0 ? timeoutMs : Math.max(timeoutMs, limits.progressMs);
+        const isSilent = timers.nowMs() - this.#movedAtMs >= silenceMs;
+        if (isSilent && this.#looking === undefined) throw this.#unfinished();
         await this.#news();
       }
     } finally {
       signal.removeEventListener("abort", interrupt);
       this.#stop.abort();
-      await Promise.all(this.#lanes);
+      await Promise.all([...this.#lanes, this.#looking]);
     }
     return await this.#finish();
   }
@@ -179,17 +200,36 @@ class Fetch {
     return opened?.kind === "complete" || opened?.part.doneBytes === this.#options.content.bytes;
   }
 
+  #startLooking(): void {
+    this.#looking = this.#lookAround().catch((error) => {
+      if (!this.#stop.signal.aborted) this.#fatal ??= { error };
+    }).finally(() => {
+      this.#looking = undefined;
+      this.#wake();
+    });
+  }
+
   /** Connects to whoever has it and is not connected yet. */
   async #lookAround(): Promise<void> {
     const states = await this.#locate();
+    if (this.#stop.signal.aborted) return;
     const { timers, random } = this.#options;
     const lanesEach = states.length === 1 && this.#options.content.bytes >= threadedFromBytes ? lanesAtOne : 1;
     for (const state of states) {
       while (state.lanes < lanesEach && this.#lanes.size < limits.lanesMax) this.#startLane(state);
     }
+    if (states.some(({ lanes }) => lanes === 0)) this.#endSlowest();
     // 50–100 % of the pause, so that many who lost one holder do not come back in step.
     const share = 0.5 + random(1)[0]! / 510;
     this.#locateAtMs = timers.nowMs() + share * (this.#lanes.size > 0 ? this.#nextLookMs() : this.#nextPauseMs());
+  }
+
+  /** Makes room for somebody else where all lanes are taken: of those that had their time, the one that brought least goes. */
+  #endSlowest(): void {
+    const nowMs = this.#options.timers.nowMs();
+    const old = [...this.#running].filter(({ sinceMs }) => nowMs - sinceMs >= limits.progressMs);
+    old.sort((a, b) => a.bytes - b.bytes)[0]?.stop.abort();
+    for (const lane of this.#running) lane.bytes = 0;
   }
 
   #nextLookMs(): number {
@@ -207,7 +247,7 @@ class Fetch {
   /** Waits until a connection ended, the content is whole, or it is time to look again. */
   async #news(): Promise<void> {
     const { timers } = this.#options;
-    const waitMs = Math.max(0, this.#locateAtMs - timers.nowMs());
+    const waitMs = this.#looking === undefined ? Math.max(0, this.#locateAtMs - timers.nowMs()) : impatientMs;
     await new Promise<void>((resolve) => {
       const cancel = timers.start(this.#lanes.size > 0 ? Math.min(waitMs, impatientMs) : waitMs, () => this.#wake());
       this.#wake = () => {
@@ -223,7 +263,7 @@ class Fetch {
   async #locate(): Promise<readonly HolderState[]> {
     let located: Located;
     try {
-      located = await this.#options.locate(this.#options.signal, this.#opened?.kind === "part");
+      located = await this.#options.locate(this.#stop.signal, this.#opened?.kind === "part");
     } catch (error) {
       if (!(error instanceof ShoalError) || !error.retryable) throw error;
       this.#lastError = error;
@@ -234,7 +274,9 @@ class Fetch {
     // Whoever has been met counts, listed still or not: one whose file changed is listed with another content by now.
     const met = [...this.#states.values()];
     const reason = mostTelling([...met.flatMap(({ excluded }) => excluded ?? []), ...located.refused]);
-    if (met.every(({ excluded }) => excluded !== undefined) && reason !== undefined) throw reason;
+    // Those who only have a part say nothing about those who have all of it.
+    const isMet = met.length === 0 || met.some(({ holder }) => holder.whole);
+    if (isMet && met.every(({ excluded }) => excluded !== undefined) && reason !== undefined) throw reason;
     if (usable.length === 0) this.#lastError = located.refused[0] ?? this.#lastError;
     return usable.sort((a, b) => a.failures - b.failures);
   }
@@ -245,7 +287,7 @@ class Fetch {
       known.holder = holder;
       return known;
     }
-    const state = { holder, bytes: 0, failures: 0, strikes: 0, excluded: undefined, lanes: 0 };
+    const state = { holder, bytes: 0, failures: 0, strikes: 0, excluded: undefined, lanes: 0, place: Infinity };
     this.#states.set(holder.deviceId, state);
     return state;
   }
@@ -274,8 +316,15 @@ class Fetch {
   async #runLane(state: HolderState): Promise<void> {
     const { holder } = state;
     const { content, identity, timers, lane, onProgress } = this.#options;
-    const { signal } = this.#stop;
+    const running = { stop: new AbortController(), sinceMs: timers.nowMs(), bytes: 0 };
+    this.#running.add(running);
+    const signal = AbortSignal.any([this.#stop.signal, running.stop.signal]);
     let seat: Seat | undefined;
+    let isQueued = false;
+    const waits = (isNow: boolean) => {
+      if (isNow !== isQueued) this.#queuedLanes += isNow ? 1 : -1;
+      isQueued = isNow;
+    };
     try {
       await lane({
         content,
@@ -284,19 +333,31 @@ class Fetch {
         timers,
         signal,
         begin: async (manifest, has) => {
+          waits(false);
           const opened = await this.#open(manifest);
           seat = this.#picker!.join(has);
           const { pieceBytes } = manifest;
           const flow = this.#options.flow?.(holder.endpoints[0]!.ip);
-          const source = flow === undefined ? seat : new PacedSource(seat, flow, pieceBytes, signal);
+          const source = flow === undefined ? seat : new PacedSource(seat, this.#turnsOf(flow, pieceBytes));
           return { source, part: opened.kind === "part" ? opened.part : undefined };
         },
-        onReceived: () => this.#moved(),
+        onReceived: () => {
+          waits(false);
+          state.place = Infinity;
+          seat?.heard();
+          this.#moved();
+        },
+        onQueued: (queued) => {
+          waits(true);
+          this.#queued(state, queued);
+        },
         onPiece: (piece, bytes) => {
-          state.bytes += bytes;
           state.failures = 0;
-          this.#fetchedBytes += bytes;
-          seat!.delivered(piece);
+          running.bytes += bytes;
+          if (seat!.delivered(piece)) {
+            state.bytes += bytes;
+            this.#fetchedBytes += bytes;
+          }
           if (this.#opened?.kind !== "part") return;
           if (this.#options.sync) this.#opened.part.flushBehind();
           onProgress(this.#opened.part.doneBytes, this.#holders());
@@ -304,12 +365,18 @@ class Fetch {
         },
       });
     } catch (error) {
-      if (signal.aborted) return;
+      if (this.#stop.signal.aborted) return;
+      if (signal.aborted) {
+        // It had its time; others go first now.
+        state.failures++;
+        return;
+      }
       if (!(error instanceof ShoalError)) throw error;
-      const reason = blameFor(error);
-      if (reason !== undefined) this.#options.onBlame?.(holder, reason);
+      this.#blame(holder, error, seat !== undefined);
       this.#judge(state, error);
     } finally {
+      waits(false);
+      this.#running.delete(running);
       seat?.leave();
     }
   }
@@ -320,6 +387,21 @@ class Fetch {
     return count;
   }
 
+  /** Tells what a holder did, once of each kind. A dial that nobody answers may be our own network's doing. */
+  #blame(holder: VerifiedHolder, error: ShoalError, isMet: boolean): void {
+    const reason = blameFor(error);
+    const key = `${holder.deviceId} ${reason}`;
+    if (reason === undefined || reason === "stalled" && !isMet || this.#blamed.has(key)) return;
+    this.#blamed.add(key);
+    this.#options.onBlame?.(holder, reason);
+  }
+
+  #turnsOf(flow: Flow, pieceBytes: number): Turns {
+    const turns = this.#turns.get(flow) ?? new Turns(flow, pieceBytes, this.#stop.signal);
+    this.#turns.set(flow, turns);
+    return turns;
+  }
+
   /** Opens the part, once for all connections. */
   #open(manifest: Manifest): Promise<OpenedPart> {
     return this.#opening ??= this.#openNow(manifest);
@@ -327,7 +409,8 @@ class Fetch {
 
   async #openNow(manifest: Manifest): Promise<OpenedPart> {
     const { openPart, signal, random, timers } = this.#options;
-    const opened = await openPart(manifest, signal);
+    this.#isOpening = true;
+    const opened = await openPart(manifest, signal).finally(() => this.#isOpening = false);
     this.#opened = opened;
     this.#moved();
     const { pieceCount } = manifest;
@@ -344,6 +427,8 @@ class Fetch {
     if (error instanceof RemoteError) {
       if (error.code === "busy") return;
       const mayBeTicket = error.code === "denied" || error.code === "notFound";
+      // Who has a part has it only for a while.
+      if (mayBeTicket && !state.holder.whole) return;
       if (mayBeTicket && ++state.strikes < strikesMax) return;
       state.excluded = error;
     } else if (error instanceof ContentError || error instanceof ProtocolError || error.code === "version") {
@@ -351,6 +436,13 @@ class Fetch {
     } else if (!(error instanceof NetworkError)) {
       throw error;
     }
+  }
+
+  /** To come forward in a queue counts as a byte: it is what one who waits there gets. To stand still in it does not. */
+  #queued(state: HolderState, queued: Queued): void {
+    if (queued.place < state.place) this.#movedAtMs = this.#options.timers.nowMs();
+    state.place = Math.min(state.place, queued.place);
+    if (this.#queuedLanes === this.#lanes.size) this.#options.onQueued?.(state.holder, queued);
   }
 
   #moved(): void {

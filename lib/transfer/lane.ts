@@ -9,6 +9,7 @@ import { limits } from "../core/limits.ts";
 import type { ByteStream, Endpoint } from "../core/transport.ts";
 import type { Manifest } from "../content/manifest.ts";
 import type { PartFile } from "../content/part_file.ts";
+import type { Queued } from "../wire/frame.ts";
 import { downloadFrom, type FetchIdentity, type PieceSource } from "./download.ts";
 import type { Bitfield } from "./piece_picker.ts";
 import type { Timers } from "./timers.ts";
@@ -42,6 +43,8 @@ export interface LaneOptions {
   readonly onReceived: () => void;
   /** Told of each piece that is verified, written and noted. */
   readonly onPiece: (piece: number, bytes: number) => void;
+  /** Told of its place in the holder's queue, while it waits there. */
+  readonly onQueued?: ((queued: Queued) => void) | undefined;
 }
 
 /** Runs one lane until there is no more to fetch. @throws {ShoalError} As `downloadFrom`. */

@@ -12,6 +12,7 @@ import {
 } from "../core/errors.ts";
 import type { Content } from "../core/ids.ts";
 import type { PartTarget } from "../content/part_file.ts";
+import type { Queued } from "../wire/frame.ts";
 import type { FetchIdentity } from "./download.ts";
 import type { Bitfield } from "./piece_picker.ts";
 import type { VerifiedHolder } from "./verified_holder.ts";
@@ -45,6 +46,7 @@ export type FromThread =
   | { readonly kind: "want"; readonly lane: number }
   | { readonly kind: "have"; readonly lane: number; readonly piece: number }
   | { readonly kind: "received"; readonly lane: number }
+  | { readonly kind: "queued"; readonly lane: number; readonly queued: Queued }
   /** A piece is verified and written. */
   | { readonly kind: "wrote"; readonly lane: number; readonly piece: number; readonly bytes: number }
   | { readonly kind: "ended"; readonly lane: number; readonly error: PlainError | undefined };

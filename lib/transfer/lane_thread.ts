@@ -8,6 +8,7 @@ import { ShoalError } from "../core/errors.ts";
 import type { Manifest } from "../content/manifest.ts";
 import { PartWriter } from "../content/part_file.ts";
 import { signingKeyFrom } from "../session/device_key.ts";
+import type { Queued } from "../wire/frame.ts";
 import { downloadFrom, type PieceSource, type PieceWork } from "./download.ts";
 import { type Connect, dial } from "./lane.ts";
 import { type FromThread, plainFrom, type ToThread } from "./lane_messages.ts";
@@ -22,7 +23,7 @@ export interface ThreadScope {
 
 /** Pieces that a lane has in hand before it asks for them: the next is there when there is room for it. */
 const inHand = 2;
-/** How often a lane says that bytes come, at most, in milliseconds. */
+/** How often a lane says that bytes come, or that it waits in a queue, at most, in milliseconds. */
 const receivedEveryMs = 100;
 
 /** Runs what the other end says, for as long as the thread lives. */
@@ -55,6 +56,7 @@ class ThreadLane implements PieceSource {
   #isNone = false;
   #wake: () => void = () => {};
   #receivedAtMs = 0;
+  #queuedAtMs = -Infinity;
 
   constructor(start: Start, post: (message: FromThread) => void) {
     this.#start = start;
@@ -74,6 +76,7 @@ class ThreadLane implements PieceSource {
       begin: (manifest, has) => this.#begin(manifest, has, opened),
       onReceived: () => this.#received(),
       onPiece: (piece, bytes) => this.#post({ kind: "wrote", lane, piece, bytes }),
+      onQueued: (queued) => this.#queued(queued),
     });
   }
 
@@ -128,6 +131,13 @@ class ThreadLane implements PieceSource {
         writeVerified: (piece, bytes) => writer!.write(manifest.pieceRange(piece).offset, bytes),
       },
     };
+  }
+
+  #queued(queued: Queued): void {
+    const nowMs = systemTimers.nowMs();
+    if (nowMs - this.#queuedAtMs < receivedEveryMs) return;
+    this.#queuedAtMs = nowMs;
+    this.#post({ kind: "queued", lane: this.#start.lane, queued });
   }
 
   #received(): void {

@@ -146,6 +146,8 @@ class LaneHere {
         return this.#work?.source.have(message.piece);
       case "received":
         return this.#options.onReceived();
+      case "queued":
+        return this.#options.onQueued?.(message.queued);
       case "wrote":
         return this.#wrote(message.piece, message.bytes);
       case "ended":

@@ -29,7 +29,7 @@ export class OpenParts {
       layer,
       partial: { has: part.bitfield(), watch: (onPiece) => part.watch(onPiece) },
       read: (offset, buffer) => {
-        if (this.#parts.get(key) !== part) throw gone();
+        if (part.isClosed || this.#parts.get(key) !== part) throw gone();
         for (let at = 0; at < buffer.length;) {
           const piece = Math.floor((offset + at) / pieceBytes);
           const within = offset + at - piece * pieceBytes;

@@ -1,36 +1,76 @@
 /**
- * paced_source: a source of pieces that gives each when the limits of this peer let it come. Law: a piece is asked for only in its
- * turn, so what is on its way never is more than one window over the limit.  (pure over the flow that is passed in)
+ * paced_source: a source of pieces that gives each when the limits of this peer let it come. Laws: 1) a piece is asked for only in its
+ * turn;  2) turns belong to the fetch: one is waited for at a time, any connection may use the one that came, and one that nobody could
+ * use is kept, so that a connection that ends, or opens and closes, costs none.  (pure over the flow that is passed in)
  */
 
 import type { PieceSource } from "./download.ts";
 import type { Flow } from "./rate_limiter.ts";
 
-export class PacedSource implements PieceSource {
-  readonly #source: PieceSource;
+/** The turns of one fetch in one flow. */
+export class Turns {
   readonly #flow: Flow;
   readonly #pieceBytes: number;
   readonly #signal: AbortSignal;
-  #turn: Promise<void> | undefined;
-  #isTurn = false;
+  #coming: Promise<void> | undefined;
+  #isHere = false;
 
-  constructor(source: PieceSource, flow: Flow, pieceBytes: number, signal: AbortSignal) {
-    this.#source = source;
+  /** @param signal Of the fetch. */
+  constructor(flow: Flow, pieceBytes: number, signal: AbortSignal) {
     this.#flow = flow;
     this.#pieceBytes = pieceBytes;
     this.#signal = signal;
   }
 
+  /** Whether a turn is waited for. */
+  get isComing(): boolean {
+    return this.#coming !== undefined;
+  }
+
+  /** Whether a turn is here; if not, one is waited for from now on. */
+  look(): boolean {
+    if (this.#isHere) return true;
+    if (this.#coming !== undefined) return false;
+    const turn = this.#flow.take(this.#pieceBytes, this.#signal);
+    if (turn === undefined) return this.#isHere = true;
+    const came = (isHere: boolean) => {
+      this.#coming = undefined;
+      this.#isHere = isHere;
+    };
+    // One that is not to come ends with the fetch; whoever waits here only looks again.
+    this.#coming = turn.then(() => came(true), () => came(false));
+    return false;
+  }
+
+  use(): void {
+    this.#isHere = false;
+  }
+
+  /** Waits for the turn that comes. */
+  async wait(): Promise<void> {
+    await this.#coming;
+  }
+}
+
+export class PacedSource implements PieceSource {
+  readonly #source: PieceSource;
+  readonly #turns: Turns;
+
+  constructor(source: PieceSource, turns: Turns) {
+    this.#source = source;
+    this.#turns = turns;
+  }
+
   take(): number | undefined {
-    if (!this.#hasTurn()) return undefined;
+    if (!this.#turns.look()) return undefined;
     const piece = this.#source.take();
-    if (piece !== undefined) this.#isTurn = false;
+    if (piece !== undefined) this.#turns.use();
     return piece;
   }
 
   async more(): Promise<boolean> {
-    if (this.#turn === undefined) return await this.#source.more();
-    await this.#turn;
+    if (!this.#turns.isComing) return await this.#source.more();
+    await this.#turns.wait();
     return true;
   }
 
@@ -40,19 +80,5 @@ export class PacedSource implements PieceSource {
 
   giveBack(pieces: readonly number[]): void {
     this.#source.giveBack(pieces);
-  }
-
-  #hasTurn(): boolean {
-    if (this.#isTurn) return true;
-    if (this.#turn !== undefined) return false;
-    const turn = this.#flow.take(this.#pieceBytes, this.#signal);
-    if (turn === undefined) return this.#isTurn = true;
-    const came = () => {
-      this.#turn = undefined;
-      this.#isTurn = true;
-    };
-    // One that is stopped ends with its connection; whoever waits here only looks again.
-    this.#turn = turn.then(came, came);
-    return false;
   }
 }

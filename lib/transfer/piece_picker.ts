@@ -25,7 +25,7 @@ export interface PickerOptions {
 const comparedMax = 4096;
 /** The weight of the last piece in a seat's pace. */
 const paceWeight = 0.3;
-/** A seat that has delivered nothing for this long is as good as gone: others may take all that it has, in milliseconds. */
+/** A seat that not a byte came from for this long is as good as gone: others may take all that it has, in milliseconds. */
 const silentMs = 2_000;
 /** How much sooner a piece must come from another seat to be asked of both. */
 const doublingGain = 2;
@@ -76,12 +76,13 @@ export class PiecePicker {
     return seat;
   }
 
-  /** Notes that a piece is verified and written, whoever delivered it. */
-  done(piece: number): void {
-    if (this.#states[piece] === done) return;
+  /** Notes that a piece is verified and written, whoever delivered it; false if it was before. */
+  done(piece: number): boolean {
+    if (this.#states[piece] === done) return false;
     if (this.#states[piece] === missing) this.#missing--;
     this.#states[piece] = done;
     if (--this.#left === 0) this.wake();
+    return true;
   }
 
   /** Lets seats that wait look again: at what others are slow with, which time alone makes worth asking for. */
@@ -201,8 +202,10 @@ export class Seat {
   readonly asked = new Set<number>();
   /** Milliseconds a piece, lately. */
   paceMs = 0;
-  /** When it last delivered, or joined. */
+  /** When bytes last came from it, or it joined. */
   heardAtMs: number;
+  /** Since when it has something to do, or has delivered the last piece. */
+  #busySinceMs: number;
   /** Whether one of its pieces was asked of another as well. */
   wasDoubled = false;
   readonly #picker: PiecePicker;
@@ -211,7 +214,12 @@ export class Seat {
   constructor(picker: PiecePicker, has: Bitfield | undefined, nowMs: number) {
     this.#picker = picker;
     this.has = has;
-    this.heardAtMs = nowMs;
+    this.heardAtMs = this.#busySinceMs = nowMs;
+  }
+
+  /** Notes that bytes came, of whatever piece. */
+  heard(): void {
+    this.heardAtMs = this.#picker.nowMs;
   }
 
   /** The next piece to ask for; undefined if there is none at the moment. */
@@ -219,7 +227,7 @@ export class Seat {
     const piece = this.#picker.pick(this);
     if (piece === undefined) return undefined;
     // Its pace is of the time in which it had something to do.
-    if (this.asked.size === 0) this.heardAtMs = this.#picker.nowMs;
+    if (this.asked.size === 0) this.heardAtMs = this.#busySinceMs = this.#picker.nowMs;
     this.asked.add(piece);
     return piece;
   }
@@ -230,14 +238,14 @@ export class Seat {
     return this.#picker.left > 0;
   }
 
-  /** Notes that this seat's holder delivered a piece, which is verified and written. */
-  delivered(piece: number): void {
+  /** Notes that this seat's holder delivered a piece, which is verified and written; false if somebody else had before. */
+  delivered(piece: number): boolean {
     const nowMs = this.#picker.nowMs;
-    const tookMs = nowMs - this.heardAtMs;
+    const tookMs = nowMs - this.#busySinceMs;
     this.paceMs = this.paceMs === 0 ? tookMs : this.paceMs + paceWeight * (tookMs - this.paceMs);
-    this.heardAtMs = nowMs;
+    this.heardAtMs = this.#busySinceMs = nowMs;
     this.asked.delete(piece);
-    this.#picker.done(piece);
+    return this.#picker.done(piece);
   }
 
   /** Notes what else the holder has by now. */

@@ -144,8 +144,10 @@ export class RateLimiter {
     const nowMs = this.#timers.nowMs();
     let wantedBytes = 0;
     for (const { own, takers } of this.#waiting) {
-      own.fill(nowMs, takers[0]!.bytes);
-      wantedBytes = Math.max(wantedBytes, takers[0]!.bytes);
+      const { bytes } = takers[0]!;
+      own.fill(nowMs, bytes);
+      // Whom its own limit holds back must not let the others save up.
+      if (own.waitMs(bytes) === 0) wantedBytes = Math.max(wantedBytes, bytes);
     }
     this.#bucket.fill(nowMs, wantedBytes);
     while (this.#waiting.size > 0) {

@@ -40,6 +40,11 @@ export class RequestQueue {
     this.#wake();
   }
 
+  /** Whether nothing is asked for at the moment. */
+  get isEmpty(): boolean {
+    return this.#ranges.length === 0;
+  }
+
   /** Waits for the next range; undefined once the other side is done. @throws {ShoalError} What `fail` was called with. */
   async next(): Promise<ByteRange | undefined> {
     for (;;) {

@@ -3,10 +3,12 @@
  * is read from the library and nothing but the CHALLENGE is sent;  2) who may fetch is said by the ticket, which this device's
  * keys alone open, who asks by the device key's signature over this connection's nonce, and whose device it is by the account key;
  * 3) a byte leaves only if the file still is what was shared;  4) the other side decides nothing about memory: what it may ask ahead
- * is bounded;  5) a REFUSED never tells paths;  6) bytes of the content wait for their turn in the limits of this peer.
+ * is bounded;  5) a REFUSED never tells paths;  6) what is sent of a content waits for a slot, and for its turn in the limits of this
+ * peer.
  * Spec: PROTOCOL.md "Transfer".  (I/O: over a stream that is passed in)
  */
 
+import { type Bytes, concatBytes } from "../core/bytes.ts";
 import {
   type ErrorCode,
   errorCodes,
@@ -23,7 +25,14 @@ import { protocolVersion } from "../core/version.ts";
 import { verifyDevice, verifyTransfer } from "../session/proofs.ts";
 import type { Random } from "../session/random.ts";
 import { openTicket } from "../session/ticket.ts";
-import { dataHeaderBytes, encodeFrame, type HavePieces, type Hello, writeDataHeader } from "../wire/frame.ts";
+import {
+  dataHeaderBytes,
+  encodeFrame,
+  type HavePieces,
+  type Hello,
+  type Queued,
+  writeDataHeader,
+} from "../wire/frame.ts";
 import type { TicketKey } from "../wire/message.ts";
 import type { Ticket } from "../wire/ticket.ts";
 import { FrameStream } from "./frame_stream.ts";
@@ -31,6 +40,7 @@ import type { Bitfield } from "./piece_picker.ts";
 import type { Flow } from "./rate_limiter.ts";
 import { RequestQueue } from "./request_queue.ts";
 import type { Timers } from "./timers.ts";
+import type { SlotUser, UploadSlots } from "./upload_slots.ts";
 
 /** How long a refused side has to read why, in milliseconds. */
 const lingerMs = 1_000;
@@ -70,6 +80,8 @@ export interface RunningUpload {
   readonly sentBytes: number;
   /** Its part of the limits; its own limit may be changed. */
   readonly flow: Flow;
+  /** Its place in the queue, as last told; undefined while it does not wait. */
+  readonly place: number | undefined;
   /** Closes the connection at once. */
   end(reason: ShoalError): void;
 }
@@ -87,6 +99,7 @@ export interface UploadDeps {
   readonly onChanged: (content: Content) => void;
   /** Takes an upload into the list of those that run; whoever disposes of the answer ends its place there. May refuse it. */
   readonly register: (upload: RunningUpload) => Disposable | ShoalError;
+  readonly slots: UploadSlots;
   /** Opens the part of an upload in this peer's limits, by whose it is and where it goes; it is disposed with the upload. */
   readonly openFlow: (account: string, to: Endpoint | undefined) => Flow;
   readonly random: Random;
@@ -115,11 +128,14 @@ export async function serveConnection(
     using source = openSource(upload.content, deps);
     const requests = new RequestQueue(upload.content.bytes);
     reading = readRequests(frames, requests);
-    await sendManifest(frames, source.layer);
-    using _news = await sendHave(frames, source.partial);
+    using slot = deps.slots.join(upload.account, upload.tellPlace);
+    const line = { frames, upload, slot, requests };
+    const lastSlice = await sendManifest(line, source.layer);
+    if (lastSlice === undefined) return undefined;
+    using _news = await sendHave(frames, lastSlice, source.partial);
     const read = (offset: number, buffer: Uint8Array) =>
       guardSource(upload.content, deps, () => source.read(offset, buffer));
-    await sendRanges(frames, upload, read, requests);
+    await sendRanges(line, read);
     return undefined;
   } catch (error) {
     if (!(error instanceof ShoalError)) throw error;
@@ -137,6 +153,14 @@ function isDecision(error: ShoalError): boolean {
   return !(error instanceof NetworkError) && error.code !== "interrupted";
 }
 
+/** One connection, once its upload runs. */
+interface Line {
+  readonly frames: FrameStream;
+  readonly upload: Upload;
+  readonly slot: SlotUser;
+  readonly requests: RequestQueue;
+}
+
 class Upload implements RunningUpload {
   readonly account: string;
   readonly deviceId: DeviceId;
@@ -144,7 +168,10 @@ class Upload implements RunningUpload {
   readonly expiresAtMs: number;
   readonly flow: Flow;
   sentBytes = 0;
+  place: number | undefined;
   readonly #frames: FrameStream;
+  /** Whether a QUEUED is on its way: to who takes nothing no other is sent. */
+  #isTelling = false;
 
   constructor(ticket: Ticket, frames: FrameStream, flow: Flow) {
     this.account = ticket.account;
@@ -158,6 +185,15 @@ class Upload implements RunningUpload {
   end(reason: ShoalError): void {
     this.#frames.fail(reason);
   }
+
+  readonly tellPlace = (queued: Queued): void => {
+    this.place = queued.place;
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    this.#frames.write(encodeFrame({ kind: "queued", ...queued })).catch(() => {
+      // Whoever waits for the slot meets the same failure.
+    }).finally(() => this.#isTelling = false);
+  };
 }
 
 /** CHALLENGE and HELLO: learns who asks for what, and that it may. */
@@ -229,18 +265,40 @@ function guardSource<T>(content: Content, deps: UploadDeps, step: () => T): T {
   }
 }
 
-async function sendManifest(frames: FrameStream, layer: Uint8Array): Promise<void> {
-  for (let at = 0; at < layer.length; at += limits.frameBytesMax) {
+/** Waits for a slot before what is sent next; false if the other side is done before it comes. */
+async function haveSlot({ slot, requests, upload }: Line): Promise<boolean> {
+  const turn = slot.take();
+  if (turn === undefined) return true;
+  const isWanted = await requests.areWantedAfter(turn);
+  upload.place = undefined;
+  return isWanted;
+}
+
+/**
+ * Sends the layer but for its last slice, which goes out with what follows: a second small write would wait for the first to be
+ * acknowledged (Nagle), 40 ms. Undefined, if the other side is done before.
+ */
+async function sendManifest(line: Line, layer: Uint8Array): Promise<Bytes | undefined> {
+  // An empty content has no layer.
+  if (layer.length === 0) return new Uint8Array(0);
+  for (let at = 0;; at += limits.frameBytesMax) {
+    if (!await haveSlot(line)) return undefined;
     const slice = layer.subarray(at, at + limits.frameBytesMax);
-    await frames.write(encodeFrame({ kind: "manifest", slice }));
+    const frame = encodeFrame({ kind: "manifest", slice });
+    if (at + slice.length === layer.length) return frame;
+    await line.frames.write(frame);
   }
 }
 
 /** Says what there is, and what there is more while the upload runs: together what comes while the line is busy. */
-async function sendHave(frames: FrameStream, partial: PartialContent | undefined): Promise<Disposable | undefined> {
-  const send = (pieces: HavePieces | undefined) => frames.write(encodeFrame({ kind: "have", pieces }));
+async function sendHave(
+  frames: FrameStream,
+  lastSlice: Bytes,
+  partial: PartialContent | undefined,
+): Promise<Disposable | undefined> {
+  const encode = (pieces: HavePieces | undefined) => encodeFrame({ kind: "have", pieces });
   if (partial === undefined) {
-    await send(undefined);
+    await frames.write(concatBytes(lastSlice, encode(undefined)));
     return undefined;
   }
   let isSending = true;
@@ -249,7 +307,7 @@ async function sendHave(frames: FrameStream, partial: PartialContent | undefined
     while (fresh.length > 0) {
       const pieces = fresh;
       fresh = [];
-      await send(bitsOf(pieces));
+      await frames.write(encode(bitsOf(pieces)));
     }
     isSending = false;
   };
@@ -261,9 +319,14 @@ async function sendHave(frames: FrameStream, partial: PartialContent | undefined
       // Whoever sends the pieces meets the same failure.
     });
   });
-  await send({ first: 0, bits: partial.has });
-  await sendFresh();
-  return watching;
+  try {
+    await frames.write(concatBytes(lastSlice, encode({ first: 0, bits: partial.has })));
+    await sendFresh();
+    return watching;
+  } catch (error) {
+    watching[Symbol.dispose]();
+    throw error;
+  }
 }
 
 function bitsOf(pieces: readonly number[]): HavePieces {
@@ -275,15 +338,15 @@ function bitsOf(pieces: readonly number[]): HavePieces {
 }
 
 /** Sends ranges in the order in which they were asked for, until the other side is done. */
-async function sendRanges(
-  frames: FrameStream,
-  upload: Upload,
-  read: (offset: number, buffer: Uint8Array) => void,
-  requests: RequestQueue,
-): Promise<void> {
+async function sendRanges(line: Line, read: (offset: number, buffer: Uint8Array) => void): Promise<void> {
+  const { frames, upload, slot, requests } = line;
   const frame = new Uint8Array(dataHeaderBytes + Math.min(limits.frameBytesMax, upload.content.bytes));
-  for (let range = await requests.next(); range !== undefined; range = await requests.next()) {
+  for (;;) {
+    if (requests.isEmpty) slot.rest();
+    const range = await requests.next();
+    if (range === undefined) return;
     for (let at = 0; at < range.bytes;) {
+      if (!await haveSlot(line)) return;
       const bytes = Math.min(upload.flow.stepBytes, range.bytes - at);
       const turn = upload.flow.take(dataHeaderBytes + bytes);
       if (turn !== undefined && !await requests.areWantedAfter(turn)) return;

@@ -1,7 +1,7 @@
 /**
  * upload_server: everybody who fetches from this device at once. Laws: 1) who has not proven itself takes one of few places, and few of
  * one address, and loses it in seconds;  2) the number of uploads is bounded: above it new connections wait in the listener's
- * backlog;  3) what is revoked ends at once and stays out: a ticket given before the revocation opens nothing more.
+ * backlog; how many of them are sent to at once is upload_slots.ts's;  3) what is revoked ends at once and stays out: a ticket given before the revocation opens nothing more.
  * Spec: PROTOCOL.md "Transfer", "REVOKE".  (I/O: over a listener that is passed in)
  */
 
@@ -10,6 +10,7 @@ import { type Content, contentKey, type DeviceId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import type { ByteStream } from "../core/transport.ts";
 import { type RunningUpload, serveConnection, type UploadDeps } from "./upload.ts";
+import { UploadSlots } from "./upload_slots.ts";
 
 /** Where connections come from; `net`'s TlsListener is one. */
 export interface Listener {
@@ -18,7 +19,7 @@ export interface Listener {
   close(): void;
 }
 
-export interface UploadServerOptions extends Omit<UploadDeps, "register"> {
+export interface UploadServerOptions extends Omit<UploadDeps, "register" | "slots"> {
   /** Closed with the server. */
   readonly listener: Listener;
   /** Told why each connection ended, for the log: undefined if the other side was done. */
@@ -33,6 +34,7 @@ export interface Revocation {
 
 export class UploadServer {
   readonly #options: UploadServerOptions;
+  readonly #slots: UploadSlots;
   readonly #stop = new AbortController();
   /** With the number of each. */
   readonly #uploads = new Map<RunningUpload, number>();
@@ -49,6 +51,7 @@ export class UploadServer {
   /** Begins to serve whoever the listener brings. */
   constructor(options: UploadServerOptions) {
     this.#options = options;
+    this.#slots = new UploadSlots(options.timers);
     this.#accepting = this.#acceptAll();
   }
 
@@ -124,7 +127,8 @@ export class UploadServer {
       return this.#register(upload);
     };
     try {
-      this.#options.onEnd(await serveConnection(stream, { ...this.#options, register }, this.#stop.signal));
+      const deps = { ...this.#options, slots: this.#slots, register };
+      this.#options.onEnd(await serveConnection(stream, deps, this.#stop.signal));
     } catch (error) {
       // A mistake of ours that one connection met must not end the others.
       this.#options.onEnd(error);

@@ -12,6 +12,7 @@
  *     6 REFUSED   H→F  CBOR [code, text, retryAfterMs]; the connection ends
  *     7 HEARTBEAT both empty
  *     8 HAVE      H→F  empty: all pieces; else first piece 0:4, and a bit for each from there on, the highest of a byte first
+ *     9 QUEUED    H→F  CBOR [place, expectedMs]
  */
 
 import type { Bytes } from "../core/bytes.ts";
@@ -29,6 +30,7 @@ export const frameTypes = {
   refused: 6,
   heartbeat: 7,
   have: 8,
+  queued: 9,
 } as const;
 
 export const frameHeaderBytes = 5;
@@ -55,10 +57,14 @@ const refused = record({
   retryAfterMs: uint(3_600_000),
 });
 
+/** The place in the holder's queue, from 1, and when it will be served, as far as one can tell. */
+const queued = record({ place: uint(65_535, 1), expectedMs: uint(3_600_000) });
+
 export type Challenge = ValueOf<typeof challenge>;
 export type Hello = ValueOf<typeof hello>;
 export type BlockRange = ValueOf<typeof range>;
 export type Refused = ValueOf<typeof refused>;
+export type Queued = ValueOf<typeof queued>;
 
 /** A decoded frame; raw bytes are views into the payload given. */
 export type Frame =
@@ -69,7 +75,8 @@ export type Frame =
   | ({ readonly kind: "refused" } & Refused)
   | { readonly kind: "heartbeat" }
   /** Pieces that the holder has; undefined: all of them. Follows MANIFEST, and again as it gets more. */
-  | { readonly kind: "have"; readonly pieces: HavePieces | undefined };
+  | { readonly kind: "have"; readonly pieces: HavePieces | undefined }
+  | ({ readonly kind: "queued" } & Queued);
 
 /** Bit 7 of `bits[0]` is piece `first`, bit 6 the next: 1 where the holder has it. */
 export interface HavePieces {
@@ -96,6 +103,7 @@ export function frameBytesLimit(type: number): number {
     case frameTypes.challenge:
     case frameTypes.hello:
     case frameTypes.refused:
+    case frameTypes.queued:
       return 1024;
     default:
       return -1;
@@ -131,6 +139,8 @@ export function decodeFrame(type: number, payload: Uint8Array): Result<Frame> {
       return payload.length === 0 ? ok({ kind: "heartbeat" }) : fail("a HEARTBEAT with a payload");
     case frameTypes.have:
       return decodeHave(payload);
+    case frameTypes.queued:
+      return tagged("queued", decodeCbor(payload, queued));
     default:
       return fail("a frame that has no place here");
   }
@@ -198,5 +208,7 @@ export function encodeFrame(value: Frame): Bytes {
       return frame(frameTypes.heartbeat, new Uint8Array(0));
     case "have":
       return frame(frameTypes.have, encodeHave(value.pieces));
+    case "queued":
+      return frame(frameTypes.queued, encodeCbor(queued.toCbor(value)));
   }
 }

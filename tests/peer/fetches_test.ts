@@ -53,6 +53,7 @@ class World implements AsyncDisposable {
         this.isRefused ? Promise.reject(new NetworkError("")) : untilAborted(new Promise(() => {}), signal),
       nowMs: () => this.nowMs,
       parts: new OpenParts(),
+      withdraw: () => {},
       report: () => {},
       journalFolder: this.path("state/journals"),
       store: this.store,

@@ -51,6 +51,16 @@ Deno.test("resolveTarget() takes a name with a glob's characters for itself firs
   assertEquals(resolved.files.map(({ name }) => name), ["[x]"]);
 });
 
+Deno.test("resolveTarget() takes a name that no file has for a folder, and all that is in it, however it ends", async () => {
+  const control = network(fileEntry("photos/a", "1"), fileEntry("photos/b/c", "2"), fileEntry("photos", "3"));
+  assertEquals((await resolveTarget(control, { pattern: "photos" })).files.map(({ name }) => name), ["photos"]);
+  const folder = network(fileEntry("photos/a", "1"), fileEntry("photos/b/c", "2"), fileEntry("photos2/d", "4"));
+  for (const pattern of ["photos", "photos/", "photos//"]) {
+    const { files } = await resolveTarget(folder, { pattern });
+    assertEquals(files.map(({ name }) => name), ["photos/a", "photos/b/c"], pattern);
+  }
+});
+
 Deno.test("resolveTarget() says that nobody shares it", async () => {
   const error = await assertRejects(() => resolveTarget(network(), { pattern: "a" }), ShoalError);
   assertEquals(error.code, "notFound");

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { ContentError, NetworkError, RemoteError, ShoalError, StoreError } from "../../lib/core/errors.ts";
-import { kib } from "../../lib/core/limits.ts";
+import { kib, limits } from "../../lib/core/limits.ts";
 import { deviceIdFrom } from "../../lib/core/ids.ts";
 import { PartFile } from "../../lib/content/part_file.ts";
 import type { SafePath } from "../../lib/content/safe_path.ts";
@@ -9,6 +9,8 @@ import { connectTls, listenTls } from "../../lib/net/tls.ts";
 import { fetchContent, type Fetched, type FetchOptions } from "../../lib/transfer/fetch.ts";
 import { type Connect, laneHere } from "../../lib/transfer/lane.ts";
 import { systemTimers } from "../../lib/transfer/timers.ts";
+import { RateLimiter } from "../../lib/transfer/rate_limiter.ts";
+import { TokenBucket } from "../../lib/transfer/token_bucket.ts";
 import { serveConnection, type UploadDeps } from "../../lib/transfer/upload.ts";
 import { UploadServer } from "../../lib/transfer/upload_server.ts";
 import type { VerifiedHolder } from "../../lib/transfer/verified_holder.ts";
@@ -344,4 +346,103 @@ Deno.test("a destination that is taken ends the fetch, whoever has it", async ()
   const options = optionsFor(folder, holders, [at(2001), at(2001, { deviceId: otherId })]);
   assertEquals((await assertRejects(() => fetchContent(options), StoreError)).code, "exists");
   assertEquals(Deno.readTextFileSync(`${folder.path}/got`), "something else");
+});
+
+Deno.test("a limit so low that a piece takes longer than a connection may be silent is kept, and the fetch ends", async () => {
+  using folder = new Folder();
+  const holders = new Holders();
+  const timers = new FakeTimers();
+  for (const port of [2001, 2002]) holders.add(port, new MemoryLibrary(file));
+  const flow = new RateLimiter(timers, 20_000).open("one", new TokenBucket(undefined, 0));
+  const fetching = fetchContent({
+    ...optionsFor(folder, holders, [at(2001), at(2002, { deviceId: otherId })]),
+    timers,
+    flow: () => flow,
+  });
+  let isDone = false;
+  fetching.then(() => isDone = true);
+  for (let second = 0; second < 90 && !isDone; second++) {
+    await timers.advance(1_000);
+    await new Promise((wake) => setTimeout(wake, 1));
+  }
+  assert(isDone, "it should take 40 s");
+  assertEquals(folder.read(), file.bytes);
+  flow[Symbol.dispose]();
+});
+
+Deno.test("one that has a part and loses it says nothing about those who have all: the fetch waits for them", async () => {
+  using folder = new Folder();
+  const holders = new Holders();
+  holders.add(2001, new MemoryLibrary());
+  holders.add(2002, new MemoryLibrary(file));
+  let asked = 0;
+  await fetchContent({
+    ...optionsFor(folder, holders, []),
+    locate: () => {
+      const found = asked++ < 4 ? at(2001, { whole: false }) : at(2002, { deviceId: otherId });
+      return Promise.resolve({ holders: [found], refused: [] });
+    },
+  });
+  assertEquals(folder.read(), file.bytes);
+});
+
+Deno.test("nobody waits for the answer who else has it: what is whole is finished, and what failed is told", async () => {
+  using folder = new Folder();
+  const holders = new Holders();
+  holders.add(2001, new MemoryLibrary(file));
+  let asked = 0;
+  await fetchContent({
+    ...optionsFor(folder, holders, []),
+    locate: (signal) => {
+      if (asked++ === 0) return Promise.resolve({ holders: [at(2001)], refused: [] });
+      return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    },
+    async lane(options) {
+      while (asked < 2) await new Promise((wake) => setTimeout(wake, 1));
+      await laneHere(holders.connect)(options);
+    },
+  });
+  assertEquals(folder.read(), file.bytes);
+});
+
+Deno.test("where all connections are slow, another holder gets one in the end", async () => {
+  using folder = new Folder();
+  const holders = new Holders();
+  holders.add(2100, new MemoryLibrary(file));
+  const timers = new FakeTimers();
+  const idOf = (i: number) => deviceIdFrom(new Uint8Array(32).fill(i));
+  const found = Array.from(
+    { length: limits.lanesMax + 1 },
+    (_, i) => at(2100 - limits.lanesMax + i, { deviceId: idOf(i) }),
+  );
+  const slow: AbortSignal[] = [];
+  const fetching = fetchContent({
+    ...optionsFor(folder, holders, found),
+    timers,
+    async lane(options) {
+      if (options.holder.endpoints[0]!.port === 2100) return await laneHere(holders.connect)(options);
+      slow.push(options.signal);
+      // Some bytes now and then, and never a piece.
+      while (!options.signal.aborted) {
+        options.onReceived();
+        await new Promise<void>((wake) => {
+          const cancel = timers.start(1_000, wake);
+          options.signal.addEventListener("abort", () => {
+            cancel();
+            wake();
+          });
+        });
+      }
+      throw new ShoalError("interrupted", "Cannot go on with a fetch: it was interrupted");
+    },
+  });
+  let isDone = false;
+  fetching.then(() => isDone = true);
+  for (let second = 0; second < 60 && !isDone; second++) {
+    await timers.advance(1_000);
+    await new Promise((wake) => setTimeout(wake, 1));
+  }
+  assert(isDone, "the only holder that brings anything was never asked");
+  assertEquals(folder.read(), file.bytes);
+  assert(slow.length >= limits.lanesMax);
 });

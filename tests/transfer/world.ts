@@ -15,6 +15,7 @@ import { downloadFrom, type DownloadOptions, type FetchIdentity } from "../../li
 import { PiecePicker, type Seat } from "../../lib/transfer/piece_picker.ts";
 import { RateLimiter } from "../../lib/transfer/rate_limiter.ts";
 import type { RunningUpload, ServedContent, UploadDeps } from "../../lib/transfer/upload.ts";
+import { UploadSlots } from "../../lib/transfer/upload_slots.ts";
 import type { VerifiedHolder } from "../../lib/transfer/verified_holder.ts";
 import { FakeTimers } from "./fake_timers.ts";
 
@@ -155,6 +156,7 @@ export function makeDeps(library: MemoryLibrary, changes: Partial<UploadDeps> = 
       uploads.add(upload);
       return { [Symbol.dispose]: () => void uploads.delete(upload) };
     },
+    slots: new UploadSlots(timers),
     openFlow: (account) => limiter.open(account),
     random,
     timers,

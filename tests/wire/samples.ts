@@ -135,4 +135,5 @@ export const frames: Readonly<Record<string, Frame>> = {
   heartbeat: { kind: "heartbeat" },
   "have all": { kind: "have", pieces: undefined },
   have: { kind: "have", pieces: { first: 256, bits: new Uint8Array([0x80, 0x01]) } },
+  queued: { kind: "queued", place: 3, expectedMs: 20_000 },
 };
