@@ -34,6 +34,7 @@ function honest(whole: MemoryFile): { readonly stream: ByteStream; readonly ende
 function dishonest(
   play: (frames: FrameStream, ranges: () => Promise<readonly BlockRange[]>) => Promise<void>,
   manifest: Bytes = encodeFrame({ kind: "manifest", slice: file.layer }),
+  have: Bytes = hasAll,
 ): { readonly stream: ByteStream; readonly ended: Promise<void> } {
   const [near, far] = makePipe();
   const frames = new FrameStream(near, { timers: new FakeTimers(), idleMs: limits.progressMs });
@@ -46,7 +47,7 @@ function dishonest(
     await frames.write(encodeFrame({ kind: "challenge", version: protocolVersion, nonce: new Uint8Array(32) }));
     assertEquals((await frames.readFrame())?.kind, "hello");
     await frames.write(manifest);
-    await frames.write(hasAll);
+    await frames.write(have);
     await play(frames, ranges);
     await frames.discard();
     frames.close();
@@ -167,6 +168,40 @@ Deno.test("downloadFrom() asks ahead within its window, and for more as bytes co
     Array.from({ length: windowPieces + 3 }, (_, index) => index + 5),
     "all but the five delivered ones are to be had",
   );
+});
+
+Deno.test("what a holder has is told once, however often it says so; what nobody asked for it may not send", async () => {
+  const has = (first: number, ...bits: number[]) =>
+    encodeFrame({ kind: "have", pieces: { first, bits: new Uint8Array(bits) } });
+  const { stream, ended } = dishonest(
+    async (frames, ranges) => {
+      assertEquals(await ranges(), [{ first: 0, count: 16 }], "it has the first piece alone");
+      for (let i = 0; i < 50; i++) await frames.write(has(0, 0b1000_0000));
+      for (let i = 0; i < 50; i++) await frames.write(has(2, 0b1111_1111));
+      await frames.write(data(0, file.bytes.subarray(0, pieceBytes)));
+      await frames.write(hasAll);
+    },
+    undefined,
+    has(0, 0b1000_0000),
+  );
+  const told: number[] = [];
+  const sink = { asked() {}, writeVerified() {} };
+  const download = startDownload(stream, file.content, {
+    begin(_manifest, field) {
+      assertEquals([...field!], [0b1000_0000]);
+      const pieces = [0];
+      const source = {
+        take: () => pieces.shift(),
+        more: () => new Promise<boolean>(() => {}),
+        have: (piece: number) => void told.push(piece),
+        giveBack() {},
+      };
+      return Promise.resolve({ source, sink });
+    },
+  });
+  await assertRejects(() => download.done, ProtocolError, "said twice that it has all");
+  assertEquals(told, [2, 3]);
+  await ended;
 });
 
 const lies: Record<string, {
