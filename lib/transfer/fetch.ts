@@ -116,21 +116,27 @@ interface HolderState {
   strikes: number;
   /** Why it is not asked again. */
   excluded: ShoalError | undefined;
-  /** Connections to it. */
-  lanes: number;
   /** The best place in its queue that it has told since the last byte. */
   place: number;
+}
+
+/** One connection, until it has ended. */
+interface RunningLane {
+  readonly state: HolderState;
+  readonly sinceMs: number;
+  /** Ends it alone. */
+  readonly stop: AbortController;
+  /** Bytes of the pieces that it has brought since the last look. */
+  bytes: number;
+  /** Whether it waits in the holder's queue. */
+  isQueued: boolean;
+  ended: Promise<void>;
 }
 
 class Fetch {
   readonly #options: FetchOptions;
   readonly #states = new Map<DeviceId, HolderState>();
-  /** Connections, each until it has ended. */
-  readonly #lanes = new Set<Promise<void>>();
-  /** The same, with what each has brought since the last look. */
-  readonly #running = new Set<{ readonly stop: AbortController; readonly sinceMs: number; bytes: number }>();
-  /** Those of them that wait in a holder's queue. */
-  #queuedLanes = 0;
+  readonly #lanes = new Set<RunningLane>();
   /** Ends the connections. */
   readonly #stop = new AbortController();
   #opening: Promise<OpenedPart> | undefined;
@@ -186,7 +192,7 @@ class Fetch {
     } finally {
       signal.removeEventListener("abort", interrupt);
       this.#stop.abort();
-      await Promise.all([...this.#lanes, this.#looking]);
+      await Promise.all([...[...this.#lanes].map(({ ended }) => ended), this.#looking]);
     }
     return await this.#finish();
   }
@@ -213,23 +219,26 @@ class Fetch {
   async #lookAround(): Promise<void> {
     const states = await this.#locate();
     if (this.#stop.signal.aborted) return;
-    const { timers, random } = this.#options;
     const lanesEach = states.length === 1 && this.#options.content.bytes >= threadedFromBytes ? lanesAtOne : 1;
     for (const state of states) {
-      while (state.lanes < lanesEach && this.#lanes.size < limits.lanesMax) this.#startLane(state);
+      while (this.#lanesOf(state) < lanesEach && this.#lanes.size < limits.lanesMax) this.#startLane(state);
     }
-    if (states.some(({ lanes }) => lanes === 0)) this.#endSlowest();
-    // 50–100 % of the pause, so that many who lost one holder do not come back in step.
-    const share = 0.5 + random(1)[0]! / 510;
-    this.#locateAtMs = timers.nowMs() + share * (this.#lanes.size > 0 ? this.#nextLookMs() : this.#nextPauseMs());
+    if (states.some((state) => this.#lanesOf(state) === 0)) this.#endSlowest();
+    this.#locateAtMs = this.#after(this.#lanes.size > 0 ? this.#nextLookMs() : this.#nextPauseMs());
+  }
+
+  #lanesOf(state: HolderState): number {
+    let count = 0;
+    for (const lane of this.#lanes) if (lane.state === state) count++;
+    return count;
   }
 
   /** Makes room for somebody else where all lanes are taken: of those that had their time, the one that brought least goes. */
   #endSlowest(): void {
     const nowMs = this.#options.timers.nowMs();
-    const old = [...this.#running].filter(({ sinceMs }) => nowMs - sinceMs >= limits.progressMs);
+    const old = [...this.#lanes].filter(({ sinceMs }) => nowMs - sinceMs >= limits.progressMs);
     old.sort((a, b) => a.bytes - b.bytes)[0]?.stop.abort();
-    for (const lane of this.#running) lane.bytes = 0;
+    for (const lane of this.#lanes) lane.bytes = 0;
   }
 
   #nextLookMs(): number {
@@ -287,53 +296,53 @@ class Fetch {
       known.holder = holder;
       return known;
     }
-    const state = { holder, bytes: 0, failures: 0, strikes: 0, excluded: undefined, lanes: 0, place: Infinity };
+    const state = { holder, bytes: 0, failures: 0, strikes: 0, excluded: undefined, place: Infinity };
     this.#states.set(holder.deviceId, state);
     return state;
   }
 
   #startLane(state: HolderState): void {
-    state.lanes++;
-    const lane = this.#runLane(state).catch((error) => {
+    const lane: RunningLane = {
+      state,
+      sinceMs: this.#options.timers.nowMs(),
+      stop: new AbortController(),
+      bytes: 0,
+      isQueued: false,
+      ended: Promise.resolve(),
+    };
+    this.#lanes.add(lane);
+    lane.ended = this.#runLane(lane).catch((error) => {
       this.#fatal ??= { error };
       this.#stop.abort();
     }).finally(() => {
-      state.lanes--;
       this.#lanes.delete(lane);
-      if (this.#lanes.size === 0) this.#locateAtMs = Math.min(this.#locateAtMs, this.#afterPauseMs());
+      if (this.#lanes.size === 0) this.#locateAtMs = Math.min(this.#locateAtMs, this.#after(this.#nextPauseMs()));
       this.#wake();
     });
-    this.#lanes.add(lane);
   }
 
-  /** When to look again where nobody is connected any more: at once, if bytes came. */
-  #afterPauseMs(): number {
+  /** A time from now: 50–100 % of it, so that many who lost one holder do not come back in step. */
+  #after(waitMs: number): number {
     const { timers, random } = this.#options;
-    return timers.nowMs() + this.#nextPauseMs() * (0.5 + random(1)[0]! / 510);
+    return timers.nowMs() + waitMs * (0.5 + random(1)[0]! / 510);
   }
 
   /** Fetches what one holder gives over one connection. @throws {ShoalError} For what is not the holder's doing. */
-  async #runLane(state: HolderState): Promise<void> {
+  async #runLane(lane: RunningLane): Promise<void> {
+    const { state } = lane;
     const { holder } = state;
-    const { content, identity, timers, lane, onProgress } = this.#options;
-    const running = { stop: new AbortController(), sinceMs: timers.nowMs(), bytes: 0 };
-    this.#running.add(running);
-    const signal = AbortSignal.any([this.#stop.signal, running.stop.signal]);
+    const { content, identity, timers, onProgress } = this.#options;
+    const signal = AbortSignal.any([this.#stop.signal, lane.stop.signal]);
     let seat: Seat | undefined;
-    let isQueued = false;
-    const waits = (isNow: boolean) => {
-      if (isNow !== isQueued) this.#queuedLanes += isNow ? 1 : -1;
-      isQueued = isNow;
-    };
     try {
-      await lane({
+      await this.#options.lane({
         content,
         holder,
         identity,
         timers,
         signal,
         begin: async (manifest, has) => {
-          waits(false);
+          lane.isQueued = false;
           const opened = await this.#open(manifest);
           seat = this.#picker!.join(has);
           const { pieceBytes } = manifest;
@@ -342,18 +351,18 @@ class Fetch {
           return { source, part: opened.kind === "part" ? opened.part : undefined };
         },
         onReceived: () => {
-          waits(false);
+          lane.isQueued = false;
           state.place = Infinity;
           seat?.heard();
           this.#moved();
         },
         onQueued: (queued) => {
-          waits(true);
+          lane.isQueued = true;
           this.#queued(state, queued);
         },
         onPiece: (piece, bytes) => {
           state.failures = 0;
-          running.bytes += bytes;
+          lane.bytes += bytes;
           if (seat!.delivered(piece)) {
             state.bytes += bytes;
             this.#fetchedBytes += bytes;
@@ -375,16 +384,12 @@ class Fetch {
       this.#blame(holder, error, seat !== undefined);
       this.#judge(state, error);
     } finally {
-      waits(false);
-      this.#running.delete(running);
       seat?.leave();
     }
   }
 
   #holders(): number {
-    let count = 0;
-    for (const { lanes } of this.#states.values()) if (lanes > 0) count++;
-    return count;
+    return new Set([...this.#lanes].map(({ state }) => state)).size;
   }
 
   /** Tells what a holder did, once of each kind. A dial that nobody answers may be our own network's doing. */
@@ -442,7 +447,7 @@ class Fetch {
   #queued(state: HolderState, queued: Queued): void {
     if (queued.place < state.place) this.#movedAtMs = this.#options.timers.nowMs();
     state.place = Math.min(state.place, queued.place);
-    if (this.#queuedLanes === this.#lanes.size) this.#options.onQueued?.(state.holder, queued);
+    if ([...this.#lanes].every(({ isQueued }) => isQueued)) this.#options.onQueued?.(state.holder, queued);
   }
 
   #moved(): void {

@@ -2,7 +2,7 @@
  * executable: one self-contained file out of a bundle and a Deno runtime, for where `deno compile` has no base binary: the script
  * stub.sh, padded, and behind it each file as a gzip member. Law: equal input makes equal bytes.
  *
- *     #!/bin/sh … stub … padding | gzip(deno) | gzip(peer.js) | gzip(hash_worker.js) | gzip(deno.json)
+ *     #!/bin/sh … stub … padding | gzip(deno) | gzip(peer.js) | gzip(lane_worker.js) | gzip(deno.json)
  */
 
 import { createHash } from "node:crypto";
