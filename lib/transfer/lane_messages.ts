@@ -39,8 +39,6 @@ export type ToThread =
 
 /** From the thread. */
 export type FromThread =
-  /** The thread is there. */
-  | { readonly kind: "ready" }
   | { readonly kind: "begin"; readonly lane: number; readonly layer: Bytes; readonly has: Bitfield | undefined }
   /** One more piece is wanted. */
   | { readonly kind: "want"; readonly lane: number }

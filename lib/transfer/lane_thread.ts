@@ -39,7 +39,6 @@ export function serveLanes(scope: ThreadScope, connect: Connect): void {
       post({ kind: "ended", lane: data.lane, error });
     });
   };
-  post({ kind: "ready" });
 }
 
 type Start = Extract<ToThread, { readonly kind: "start" }>;

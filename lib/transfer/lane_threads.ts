@@ -70,7 +70,7 @@ class Thread {
   constructor(worker: Worker) {
     this.#worker = worker;
     worker.onmessage = ({ data }: MessageEvent<FromThread>) => {
-      if (data.kind !== "ready") this.#lanes.get(data.lane)?.hear(data);
+      this.#lanes.get(data.lane)?.hear(data);
     };
     worker.onerror = (event) => {
       event.preventDefault();
@@ -135,7 +135,7 @@ class LaneHere {
     }
   }
 
-  hear(message: Exclude<FromThread, { readonly kind: "ready" }>): void {
+  hear(message: FromThread): void {
     switch (message.kind) {
       case "begin":
         return void this.#begin(message).catch((error) => this.fail(error));
