@@ -2,7 +2,7 @@
  * bench: the benchmarks, behind `deno task bench`. They print ratios measured in one run; none is a test. Those that transfer run in a
  * network of their own where the machine lets them (bench/own_network.ts).
  *
- *     deno task bench [transfer|small|limited|crowd|delta|rates|start] [rounds]
+ *     deno task bench [transfer|small|limited|crowd|delta|rates|zstd|start] [rounds]
  */
 
 import { benchCrowd } from "./bench/crowd.ts";
@@ -13,6 +13,7 @@ import { benchRates } from "./bench/rates.ts";
 import { benchSmall } from "./bench/small.ts";
 import { benchStart } from "./bench/start.ts";
 import { benchTransfer } from "./bench/transfer.ts";
+import { benchZstd } from "./bench/zstd.ts";
 
 /** Each with the rounds that its medians are of unless told. */
 const benches = {
@@ -22,6 +23,7 @@ const benches = {
   crowd: { run: benchCrowd, rounds: 1, isAlone: true },
   delta: { run: benchDelta, rounds: 3, isAlone: true },
   rates: { run: benchRates, rounds: 1, isAlone: true },
+  zstd: { run: benchZstd, rounds: 3, isAlone: true },
   start: { run: benchStart, rounds: 15, isAlone: false },
 } as const;
 

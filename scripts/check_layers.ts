@@ -29,7 +29,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   "coordinator/role": { lib: ["core", "wire", "session"], packages: crypto },
   content: { lib: ["core", "wire"], packages: [...crypto, ...files, "node:timers"] },
   // node:net for isIP() alone: sockets are net's.
-  transfer: { lib: ["core", "wire", "content", "session"], packages: [...crypto, "node:net"] },
+  transfer: { lib: ["core", "wire", "content", "session"], packages: [...crypto, "node:net", "node:zlib"] },
   net: {
     lib: ["core"],
     packages: [...crypto, "node:dns", "node:net", "node:tls", "@peculiar/x509", "reflect-metadata", "@std/path"],

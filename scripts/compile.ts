@@ -9,7 +9,7 @@ import { parseArgs } from "@std/cli";
 import { createHash } from "node:crypto";
 import { basename, join, resolve } from "@std/path";
 import { version } from "../lib/core/version.ts";
-import { type Bundle, bundleProgram, commitOf, programNames } from "./ship/bundle.ts";
+import { type Bundle, bundleProgram, commitOf, programNames, v8Args } from "./ship/bundle.ts";
 import { machines, packRuntime, writeExecutable } from "./ship/executable.ts";
 
 const help = `deno task compile [options]
@@ -70,7 +70,7 @@ async function compileAll(
     const { success, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
         ...["compile", "-q", "--no-prompt", "--no-check", "--no-remote", "--no-npm", "--target", target],
-        ...["--config", join(folder, "deno.json"), `-P=${program}`],
+        ...["--config", join(folder, "deno.json"), `-P=${program}`, ...v8Args[program]],
         ...others.flatMap((path) => ["--include", path]),
         ...["-o", paths[i]!, main!],
       ],

@@ -53,7 +53,9 @@ export const jsonExamples: Examples = {
   },
   removed: { when: "`remove`, one a file", event: { type: "removed", name: "talk.pdf" } },
   progress: {
-    when: "while files are fetched (`activity` `fetch`) or read (`hash`), at most ten a second in all",
+    when:
+      "while files are fetched (`activity` `fetch`) or read (`hash`), at most ten a second in all. Of more than six files of " +
+      "one command the whole is told: `name` is what was asked for, and `files` has how many are `done` and the `total`",
     event: {
       type: "progress",
       name: "talk.pdf",
@@ -65,19 +67,38 @@ export const jsonExamples: Examples = {
       path: "direct",
     },
   },
+  fetching: {
+    when: "`fetch` that means several files, before the first of them; `name` is what was asked for",
+    event: { type: "fetching", name: "talks/*", files: 40, bytes: 60_000_000 },
+  },
+  summary: {
+    when: "and after the last: `done` files with `bytes` are there, of which `fetchedBytes` came over the network",
+    event: {
+      type: "summary",
+      name: "talks/*",
+      files: 40,
+      done: 40,
+      bytes: 60_000_000,
+      fetchedBytes: 58_500_000,
+      tookMs: 812,
+    },
+  },
   fetched: {
     when:
       "`fetch`, one a file. `holders` is empty where the file was there already; `refetchedBytes` counts bytes of pieces that " +
-      "an earlier run had asked for and not noted as verified",
+      "an earlier run had asked for and not noted as verified, `reusedBytes` what was taken from other files here, `wireBytes` what came over the network for `fetchedBytes`: fewer " +
+      "where holders compressed",
     event: {
       type: "fetched",
       name: "talk.pdf",
       path: "/home/bob/talk.pdf",
       bytes: 1_500_000,
       id,
-      holders: [{ account: "ada", device: "laptop", bytes: 1_500_000 }],
+      holders: [{ account: "ada", device: "laptop", bytes: 1_200_000 }],
       refetchedBytes: 0,
-      fetchedBytes: 1_500_000,
+      fetchedBytes: 1_200_000,
+      reusedBytes: 300_000,
+      wireBytes: 1_200_062,
       tookMs: 43,
     },
   },
@@ -128,7 +149,7 @@ export const jsonExamples: Examples = {
   receipt: {
     when:
       "`receipts`, one a fetch; such a line in a file is what `verify --receipt` takes. `holders` sent `fetchedBytes`, in the last " +
-      "run; the rest came in earlier ones",
+      "run; the rest came in earlier ones, or was here",
     event: {
       type: "receipt",
       name: "talk.pdf",

@@ -6,6 +6,7 @@
  */
 
 import { fromFileUrl, join } from "@std/path";
+import { v8Args } from "./ship/bundle.ts";
 
 const root = fromFileUrl(new URL("..", import.meta.url));
 
@@ -214,6 +215,7 @@ export function programArgs(program: "coordinator" | "peer"): string[] {
     "run",
     "-q",
     "--no-prompt",
+    ...v8Args[program],
     `-P=${program}`,
     "--config",
     join(root, "deno.json"),

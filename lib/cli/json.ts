@@ -47,6 +47,7 @@ export class JsonLines implements EventSink {
         this.#showProgress(event);
         return;
       case "fetched":
+      case "summary":
         this.#waiting.delete(event.name);
     }
     this.#write(event);

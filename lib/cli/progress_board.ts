@@ -90,6 +90,6 @@ function meanRate(entry: Entry, doneBytes: number, nowMs: number): number {
 }
 
 function progressOf(event: ProgressEvent, bytesPerSecond: number): Progress {
-  const { name, activity = "fetch", doneBytes, totalBytes, holders, path } = event;
-  return { name, activity, doneBytes, totalBytes, bytesPerSecond, holders, path };
+  const { name, activity = "fetch", doneBytes, totalBytes, holders, path, files } = event;
+  return { name, activity, doneBytes, totalBytes, bytesPerSecond, holders, path, files };
 }

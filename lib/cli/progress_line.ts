@@ -17,6 +17,8 @@ export interface Progress {
   readonly bytesPerSecond: number;
   readonly holders: number | undefined;
   readonly path: string | undefined;
+  /** Of many files as a whole. */
+  readonly files?: { readonly done: number; readonly total: number } | undefined;
 }
 
 const gap = "  ";
@@ -56,7 +58,8 @@ export function formatPlain(progress: Progress): string {
   return `${nameOf(progress)}: ${percent(progress)}, ${facts.filter((fact) => fact !== "").join(", ")}`;
 }
 
-function nameOf({ activity, name }: Progress): string {
+function nameOf({ activity, name, files }: Progress): string {
+  if (files !== undefined) return `${escapeName(name)}: ${files.done} of ${files.total} files`;
   return activity === "hash" ? `hashing ${escapeName(name)}` : escapeName(name);
 }
 

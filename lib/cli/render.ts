@@ -18,6 +18,8 @@ import { displayWidth } from "./width.ts";
 type EventOf<T extends PeerEvent["type"]> = Extract<PeerEvent, { type: T }>;
 type RowEvent = EventOf<"peer"> | EventOf<"file"> | EventOf<"transfer"> | EventOf<"receipt"> | EventOf<"limit">;
 
+type LineEvent = Exclude<PeerEvent, RowEvent | EventOf<"progress" | "listed" | "fetching">>;
+
 export interface TextOptions {
   readonly screen: Screen;
   readonly board: ProgressBoard;
@@ -32,8 +34,13 @@ const rowsMax = 1_000;
 /** Rows of a list that is drawn in place: it must fit the terminal. */
 const watchedRowsMax = 20;
 
+/** Files of one command that have a line each; more are counted, unless it is verbose. */
+const filesNamedMax = 20;
+
 /** Holders named one by one; more are counted. */
 const holdersNamedMax = 3;
+/** What came over the network is told if it is at most this part of what was fetched. */
+const saidShareMax = 0.9;
 
 const shortIdDigits = 12;
 const shortId = (id: string) => id.length > shortIdDigits ? `${id.slice(0, shortIdDigits)}…` : id;
@@ -98,6 +105,8 @@ export class TextRenderer implements EventSink {
   /** The newest of lists that follow one another, where they are drawn in place; else none. Undefined without lists. */
   #watched: readonly string[] | undefined;
   #wroteData = false;
+  /** Whether the command's files are too many for a line each. */
+  #areMany = false;
 
   constructor(options: TextOptions) {
     this.#screen = options.screen;
@@ -119,6 +128,9 @@ export class TextRenderer implements EventSink {
         return;
       case "listed":
         return this.#showWatched();
+      case "fetching":
+        this.#areMany = event.files > filesNamedMax;
+        return;
       case "error":
         // Ctrl-C is how one leaves a list that is drawn anew.
         if (this.#watched !== undefined && event.code === "interrupted") return;
@@ -152,7 +164,7 @@ export class TextRenderer implements EventSink {
     this.#options.board.pin(this.#watched);
   }
 
-  #showLine(event: Exclude<PeerEvent, RowEvent | EventOf<"progress"> | EventOf<"listed">>): void {
+  #showLine(event: LineEvent): void {
     const { good, strong, dim, bad, warn } = this.#screen.dataPalette;
     const notice = this.#screen.noticePalette;
     switch (event.type) {
@@ -171,7 +183,11 @@ export class TextRenderer implements EventSink {
         return this.#data(`${good("removed")} ${escapeName(event.name)}`);
       case "fetched":
         this.#options.board.remove(this, event.name);
+        if (this.#areMany && !this.#options.verbose) return;
         return this.#showFetched(event);
+      case "summary":
+        this.#options.board.remove(this, event.name);
+        return this.#showSummary(event);
       case "status":
         return this.#showStatus(event);
       case "verified":
@@ -205,22 +221,39 @@ export class TextRenderer implements EventSink {
     const { good, dim } = this.#screen.dataPalette;
     const size = formatSize(event.bytes);
     const path = escapeText(event.path);
-    if (event.holders.length === 0 && event.bytes > 0) {
+    if (event.holders.length === 0 && event.reusedBytes === 0 && event.bytes > 0) {
       return this.#data(`${good("fetched")} ${path} (${size}, it was there already)`);
     }
     const facts = [size];
     if (event.bytes > 0) {
-      facts.push(
-        `in ${formatDuration(event.tookMs)}`,
-        formatRate(event.fetchedBytes * 1000 / Math.max(1, event.tookMs)),
-        `from ${holderNames(event.holders)}`,
-      );
+      facts.push(`in ${formatDuration(event.tookMs)}`);
+      if (event.fetchedBytes > 0) {
+        facts.push(
+          formatRate(event.fetchedBytes * 1000 / Math.max(1, event.tookMs)),
+          `from ${holderNames(event.holders)}`,
+        );
+      }
+      if (event.reusedBytes > 0) facts.push(`${formatSize(event.reusedBytes)} of it from files already here`);
+      if (event.fetchedBytes > 0 && event.wireBytes <= saidShareMax * event.fetchedBytes) {
+        facts.push(`${formatSize(event.wireBytes)} over the network`);
+      }
       if (event.refetchedBytes > 0) facts.push(`${formatSize(event.refetchedBytes)} of it fetched again`);
     }
     this.#data(`${good("fetched")} ${path} (${facts.join(", ")})`);
     if (!this.#options.verbose) return;
     for (const holder of event.holders) this.#data(dim(`    ${formatSize(holder.bytes)} from ${who(holder)}`));
     this.#data(dim(`    ${event.id}`));
+  }
+
+  #showSummary({ files, done, bytes, fetchedBytes, tookMs }: EventOf<"summary">): void {
+    // A few have told it all.
+    if (!this.#areMany) return;
+    const { good, warn } = this.#screen.dataPalette;
+    const count = done === files ? `${files} files` : `${done} of ${files} files`;
+    const facts = [formatSize(bytes), `in ${formatDuration(tookMs)}`];
+    if (fetchedBytes > 0) facts.push(formatRate(fetchedBytes * 1000 / Math.max(1, tookMs)));
+    if (fetchedBytes < bytes) facts.push(`${formatSize(bytes - fetchedBytes)} was there already`);
+    this.#data(`${(done === files ? good : warn)("fetched")} ${count} (${facts.join(", ")})`);
   }
 
   #showStatus(event: EventOf<"status">): void {

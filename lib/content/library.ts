@@ -6,7 +6,7 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { xorBytes } from "../core/bytes.ts";
+import { bytesEqual, xorBytes } from "../core/bytes.ts";
 import { ShoalError, StoreError, storeErrorFrom } from "../core/errors.ts";
 import type { Content, ContentId } from "../core/ids.ts";
 import { mib } from "../core/limits.ts";
@@ -14,6 +14,8 @@ import { openDatabase, type Schema, transact } from "./database.ts";
 import { type HashedFile, hashFile, type HashOptions } from "./file_hash.ts";
 import { type FileStamp, sameStamp, stampFrom } from "./file_stamp.ts";
 import { HashCache } from "./hash_cache.ts";
+import type { Manifest } from "./manifest.ts";
+import { hashBytes, pieceBytesFor } from "./merkle.ts";
 import type { SafePath } from "./safe_path.ts";
 import { walkShare } from "./share_walk.ts";
 
@@ -75,6 +77,9 @@ const schema: Schema = {
 /** Entries that wait for one sync, and bytes hashed since the last: few syncs for many files, none late for large ones. */
 const batchEntries = 64;
 const batchBytes = 64 * mib;
+/** Entries that are looked at for ones alike, a few milliseconds of this thread, and how many of a kind are answered. */
+const comparedMax = 20_000;
+const alikeMax = 16;
 
 export class Library implements Disposable {
   readonly #db: DatabaseSync;
@@ -86,6 +91,8 @@ export class Library implements Disposable {
   readonly #all: StatementSync;
   readonly #byContent: StatementSync;
   readonly #layer: StatementSync;
+  readonly #byLastName: StatementSync;
+  readonly #bySize: StatementSync;
   /** Kept up to date from the first `digest` on. */
   #digest: Uint8Array | undefined;
 
@@ -101,6 +108,13 @@ export class Library implements Disposable {
     this.#all = db.prepare(`SELECT ${columns} FROM entries ORDER BY name`);
     this.#byContent = db.prepare(`SELECT ${columns} FROM entries WHERE id = ? AND bytes = ? ORDER BY name`);
     this.#layer = db.prepare("SELECT layer FROM entries WHERE id = ? AND bytes = ? LIMIT 1");
+    const some = `SELECT ${columns} FROM (SELECT ${columns} FROM entries LIMIT ${comparedMax})`;
+    this.#byLastName = db.prepare(
+      `${some} WHERE name = ?1 OR substr(name, -1 - length(?1)) = '/' || ?1 LIMIT ${alikeMax}`,
+    );
+    this.#bySize = db.prepare(
+      `${some} WHERE bytes BETWEEN ?1 / 2 AND ?1 * 2 ORDER BY abs(bytes - ?1) LIMIT ${alikeMax}`,
+    );
   }
 
   /** Opens the library, making it if need be. @throws {StoreError} If it cannot, or a newer program wrote it. */
@@ -193,6 +207,24 @@ export class Library implements Disposable {
     return this.#layer.get(content.id, content.bytes)?.["layer"] as Uint8Array | undefined;
   }
 
+  /**
+   * Finds files that may have much in common with a content that is to be fetched under a name: those with that content, with that
+   * name or its last component, and those with pieces of it in the same places. Likeliest first, and each once.
+   */
+  alike(name: string, { content, pieceBytes, layer }: Manifest): SharedFile[] {
+    const lastName = name.slice(name.lastIndexOf("/") + 1);
+    const named = [this.get(name), ...this.#byLastName.all(lastName).map(fileFrom)].filter((file) =>
+      file !== undefined
+    );
+    const near = this.#bySize.all(content.bytes).map(fileFrom)
+      .filter((file) => pieceBytesFor(file.content.bytes) === pieceBytes)
+      .map((file) => ({ file, pieces: piecesInCommon(layer, this.layer(file.content)) }))
+      .filter(({ pieces }) => pieces > 0)
+      .toSorted((a, b) => b.pieces - a.pieces);
+    const files = [...this.find(content), ...named, ...near.map(({ file }) => file)];
+    return [...new Map(files.map((file) => [file.path, file])).values()];
+  }
+
   /** 32 bytes that differ when the entries' names or contents do: the exclusive or of their hashes, zeros for none. */
   digest(): Uint8Array {
     if (this.#digest === undefined) {
@@ -280,6 +312,16 @@ export class Library implements Disposable {
       throw storeErrorFrom(error, operation, this.#db.location() ?? "library.db");
     }
   }
+}
+
+/** Counts the places at which two piece layers agree. */
+function piecesInCommon(a: Uint8Array, b: Uint8Array | undefined): number {
+  if (b === undefined) return 0;
+  let count = 0;
+  for (let at = 0; at + hashBytes <= Math.min(a.length, b.length); at += hashBytes) {
+    if (bytesEqual(a.subarray(at, at + hashBytes), b.subarray(at, at + hashBytes))) count++;
+  }
+  return count;
 }
 
 /** Looks at a file to be shared; a folder on its way may have been swapped for a link since the walk found it. */

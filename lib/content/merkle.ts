@@ -67,6 +67,25 @@ export function hashPiece(piece: Uint8Array, fileBytes: number): Bytes {
   return hashSubtree(piece, layerHeight(fileBytes));
 }
 
+/** Hashes the blocks of one piece, or of a part of it that begins with a block: its leaves in the tree, 32 bytes each. */
+export function hashBlocks(piece: Uint8Array): Bytes {
+  return blocks.read(putBlocks(piece));
+}
+
+/**
+ * Folds the leaves of one piece to its entry in the piece layer, as `hashPiece` finds it from the bytes. Leaves may come from a liar.
+ * @throws {RangeError} If there are none, or more than a piece of such a file has.
+ */
+export function foldLeaves(leaves: Uint8Array, fileBytes: number): Bytes {
+  const height = layerHeight(fileBytes);
+  const count = leaves.length / hashBytes;
+  if (!Number.isInteger(count) || count === 0 || count > 2 ** height) {
+    throw new RangeError(`Not the leaves of a piece: ${leaves.length} bytes`);
+  }
+  for (let i = 0; i < count; i++) blocks.put(i, leaves.subarray(i * hashBytes, (i + 1) * hashBytes));
+  return blocks.fold(count, 0, height);
+}
+
 /**
  * Computes the root over a piece layer. The layer may come from a liar; what its root is says whether to believe it.
  * @throws {RangeError} If the layer has not one entry for each piece of a file of `fileBytes` bytes.
@@ -153,6 +172,11 @@ class Nodes {
     else this.#bytes.set(hash, at);
   }
 
+  /** The first `count` hashes as they were put. */
+  read(count: number): Bytes {
+    return new Uint8Array(this.#bytes.subarray(0, count * hashBytes));
+  }
+
   /**
    * Folds the first `count` hashes to their one ancestor, from one height over the blocks to another; siblings that are
    * missing are subtrees of zeros. What was put is gone then.
@@ -203,11 +227,18 @@ function layerHeight(fileBytes: number): number {
 function hashSubtree(bytes: Uint8Array, height: number): Bytes {
   const count = Math.ceil(bytes.length / limits.blockBytes);
   if (count === 0 || count > 2 ** height) throw new RangeError(`Not a piece: ${bytes.length} bytes`);
+  putBlocks(bytes);
+  return blocks.fold(count, 0, height);
+}
+
+/** Puts the hashes of the blocks of `bytes`, at most the largest piece, into `blocks`; answers their count. */
+function putBlocks(bytes: Uint8Array): number {
+  const count = Math.ceil(bytes.length / limits.blockBytes);
   for (let i = 0; i < count; i++) {
     const block = bytes.subarray(i * limits.blockBytes, (i + 1) * limits.blockBytes);
     blocks.put(i, hash("sha256", block, "hex"));
   }
-  return blocks.fold(count, 0, height);
+  return count;
 }
 
 /** The smallest h with 2^h ≥ n, for n up to 2^30. */

@@ -65,6 +65,8 @@ export class PendingAccounts {
   readonly #waiting = new Map<string, Credential>();
   /** Registrations under way, for logins that come meanwhile. */
   readonly #running = new Map<string, Promise<void>>();
+  /** The last password that is to be stretched. */
+  #stretched: Promise<void> = Promise.resolve();
 
   constructor(
     { store, serverSetup, clock, stretching = defaultStretching }: {
@@ -119,8 +121,7 @@ export class PendingAccounts {
   async #register({ account, password }: Credential): Promise<void> {
     if (await this.#store.findAccount(account) !== undefined) return;
     await loadOpaque();
-    // Stretching holds the thread: what has arrived meanwhile goes first.
-    await new Promise((resolve) => setImmediate(resolve));
+    await this.#turn();
     const record = registerLocally({
       password,
       serverSetup: this.#serverSetup,
@@ -128,6 +129,15 @@ export class PendingAccounts {
       stretching: this.#stretching,
     });
     await this.#store.putAccount(account, record, { overwrite: false, nowMs: this.#clock() });
+  }
+
+  /**
+   * Waits for the turn to stretch a password, which holds the thread: what has arrived meanwhile goes first, before each one. Else a crowd
+   * of logins whose accounts are not made yet would keep each other's datagrams waiting for all of them together.
+   */
+  #turn(): Promise<void> {
+    this.#stretched = this.#stretched.then(() => new Promise((resolve) => setImmediate(resolve)));
+    return this.#stretched;
   }
 }
 

@@ -7,7 +7,7 @@
  */
 
 import { hkdfSync } from "node:crypto";
-import { formatBase64Url, parseBase64Url } from "../core/bytes.ts";
+import { formatBase64Url, parseBase64Url } from "../core/base64.ts";
 import { newerSchema, StoreError } from "../core/errors.ts";
 import { answerLogin, createServerSetup, loadOpaque, startLogin } from "../session/opaque.ts";
 import type { Random } from "../session/random.ts";

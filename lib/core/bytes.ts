@@ -43,16 +43,6 @@ export function utf8(text: string): Bytes {
   return Buffer.from(text, "utf8") as unknown as Bytes;
 }
 
-/** Formats bytes as unpadded base64url, the text form that the OPAQUE library speaks. */
-export function formatBase64Url(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64url");
-}
-
-/** Parses unpadded base64url. */
-export function parseBase64Url(text: string): Bytes {
-  return new Uint8Array(Buffer.from(text, "base64url"));
-}
-
 /** Copies a view into an array of its own, so that the caller's buffer can be used again. */
 export function copyBytes(bytes: Uint8Array): Bytes {
   return new Uint8Array(bytes);

@@ -114,11 +114,18 @@ export const limits = {
   frameBytesMax: 256 * kib,
   /** No HELLO within this → closed, in milliseconds. */
   transferHelloMs: 3_000,
-  /** Connections that have not said HELLO, in all and of one address. */
-  strangersMax: 64,
-  strangersPerAddressMax: 4,
-  /** Connections of proven fetchers; more wait in the listen backlog. */
-  uploadsMax: 256,
+  /**
+   * Connections that have not said HELLO: each costs a handshake, some 100 KiB and three seconds at the most. Of one address, behind
+   * which there may be an office, an eighth: those who come together are met in a few round trips, and others are met too.
+   */
+  strangersMax: 256,
+  strangersPerAddressMax: 32,
+  /** Connections of one peer that stand before one holder's door: an eighth of what its address may have, for others are behind it too. */
+  dialsMax: 4,
+  /** Connections of proven fetchers, whose place in the queue is known to them; more wait in the listen backlog. Some 60 KiB each. */
+  uploadsMax: 1024,
+  /** The same of one account: its devices may come together, and one member alone must not keep all others out. */
+  uploadsPerAccountMax: 256,
   /** Of these, how many are sent to at once; the others wait in the queue. */
   uploadSlots: 16,
   /** While others wait a slot is given back after this, in milliseconds, and after this without anything asked for. */
@@ -134,6 +141,10 @@ export const limits = {
   /** Ranges in one REQUEST, and bytes that a holder lets stand unsent for one connection. */
   rangesMax: 256,
   outstandingBytesMax: 64 * mib,
+  /** TAKEs that a holder lets stand unanswered for one connection: what it keeps of each is a ticket. */
+  takesMax: 1024,
+  /** Largest content that a TAKE may ask for: one piece, whose hash is the content's id, so that no manifest need travel. */
+  takenBytesMax: 256 * kib,
   /** No byte of progress within this ends a transfer's connection, in milliseconds. */
   progressMs: 10_000,
   /** A heartbeat goes out on an idle transfer connection after this, in milliseconds. */

@@ -1,8 +1,9 @@
 /**
  * login_attempt: one attempt to log in, HELLO to ENROL, until an outcome. Laws: 1) a function of its inputs, their times and the
- * randomness and password proof given at its making;  2) the cleartext steps believe only answers that repeat their nonce;
- * 3) one step is out at a time, repeated until its answer comes or the attempt's time is over;  4) an outcome is answered once;
- * what follows from it is the role's to say, and the attempt is given no input after it.
+ * randomness given at its making;  2) the cleartext steps believe only answers that repeat their nonce;  3) one step is out at a
+ * time, repeated until its answer comes or the attempt's time is over; while a proof is made none is out, no time counts and no
+ * datagram is heard;  4) an outcome is answered once; what follows from it is the role's to say, and the attempt is given no input
+ * after it.
  * Spec: PROTOCOL.md "Login"; of the state table there, hello to enrol.  (pure)
  */
 
@@ -20,7 +21,8 @@ import { limits } from "../core/limits.ts";
 import { protocolVersion } from "../core/version.ts";
 import { openAccountKey, sealAccountKey } from "../session/account_key.ts";
 import { type SigningKey, signingKeyFrom } from "../session/device_key.ts";
-import { deriveSessionKeys, type FinishedLogin, foldAccount, transcriptHash } from "../session/opaque.ts";
+import { type FinishedLogin, foldAccount, type ProofStep, type Proved } from "../session/opaque.ts";
+import { deriveSessionKeys, transcriptHash } from "../session/handshake_keys.ts";
 import { proveAuth, proveStart, signDevice } from "../session/proofs.ts";
 import type { Random } from "../session/random.ts";
 import { SealedChannel } from "../session/sealed_channel.ts";
@@ -69,6 +71,11 @@ export interface LoginBasis {
   readonly accountKeyIsNew: boolean;
 }
 
+/** What waits for the password proof; its datagrams are kept here, for they come in a buffer that is used again. */
+type Proving =
+  | { readonly kind: "start"; readonly cookie: Bytes; readonly fromMs: number }
+  | { readonly kind: "finish"; readonly sessionId: bigint; readonly reply: Bytes; readonly fromMs: number };
+
 /** What a session is held by. */
 export interface Session {
   readonly channel: SealedChannel;
@@ -89,9 +96,13 @@ export type LoginOutcome =
 export class LoginAttempt {
   readonly #options: MemberOptions;
   readonly #basis: LoginBasis;
-  readonly #endsAtMs: number;
+  #endsAtMs: number;
   #state: LoginState = "hello";
   #step: Step;
+  /** The step of the password proof that is to be done. */
+  #proofStep: ProofStep | undefined;
+  /** While one is being done `#step` is not out. */
+  #proving: Proving | undefined;
   #nonce: Bytes = new Uint8Array(envelopeSizes.nonce);
   /** What the coordinator speaks, where HELLO was answered with a version list that lacks ours. */
   #otherVersions: readonly number[] | undefined;
@@ -131,11 +142,13 @@ export class LoginAttempt {
 
   /** When `expired` and `due` are to be asked. */
   get wakeAtMs(): number {
+    if (this.#proving !== undefined) return Infinity;
     return Math.min(this.#step.dueAtMs, this.#endsAtMs);
   }
 
   /** The outcome that time alone brings: no answer, or none but other versions. */
   expired(nowMs: number): LoginOutcome | undefined {
+    if (this.#proving !== undefined) return;
     const { sends, dueAtMs } = this.#step;
     if (nowMs >= this.#endsAtMs) {
       const hint = "Check its address and that it is running";
@@ -152,7 +165,7 @@ export class LoginAttempt {
   /** The step's datagram, each time that it is to be sent. */
   due(nowMs: number): Bytes | undefined {
     const step = this.#step;
-    if (nowMs < step.dueAtMs) return undefined;
+    if (this.#proving !== undefined || nowMs < step.dueAtMs) return undefined;
     const datagram = step.make();
     const pauseMs = Math.min(limits.retransmitMaxMs, limits.retransmitFirstMs * 2 ** step.sends);
     step.dueAtMs = nowMs + Math.ceil(jittered(pauseMs, this.#options.random));
@@ -160,13 +173,36 @@ export class LoginAttempt {
     return datagram;
   }
 
+  /** The step of the password proof that is to be done, once; `handleProved` takes what comes of it. */
+  takeProofStep(): ProofStep | undefined {
+    const step = this.#proofStep;
+    this.#proofStep = undefined;
+    return step;
+  }
+
+  /** Takes what came of the step of the password proof that was taken last. */
+  handleProved(proved: Proved, nowMs: number): LoginOutcome | undefined {
+    const proving = this.#proving;
+    if (proving === undefined) return undefined; // An attempt before this one asked for it.
+    this.#proving = undefined;
+    // This machine's own work is not the coordinator's silence.
+    this.#endsAtMs += nowMs - proving.fromMs;
+    if (proving.kind === "start" && proved.kind === "start") this.#sendStart(proving.cookie, proved, nowMs);
+    if (proving.kind === "finish" && proved.kind === "finish") return this.#finish(proving, proved.login, nowMs);
+    return undefined;
+  }
+
   /** Takes a cleartext datagram, decoded and as it came: the transcript covers its bytes. */
   handleCleartext(envelope: Envelope, datagram: Uint8Array, nowMs: number): LoginOutcome | undefined {
+    if (this.#proving !== undefined) return;
+    const { password } = this.#basis.credentials;
     switch (envelope.kind) {
       case "cookie":
         if (!bytesEqual(envelope.nonce, this.#nonce)) return;
-        if (this.#state === "hello") this.#sendStart(copyBytes(envelope.cookie), nowMs);
-        // Another cookie in `start`: ours had grown too old. A second START under one nonce would let the REPLY to the first
+        if (this.#state === "hello") {
+          this.#proving = { kind: "start", cookie: copyBytes(envelope.cookie), fromMs: nowMs };
+          this.#proofStep = { kind: "start", password };
+        } // Another cookie in `start`: ours had grown too old. A second START under one nonce would let the REPLY to the first
         // meet the second's OPAQUE state and look like a wrong password, so all begins anew.
         else if (this.#state === "start" && !bytesEqual(envelope.cookie, this.#start!.cookie)) {
           this.#step = this.#hello(nowMs);
@@ -174,7 +210,9 @@ export class LoginAttempt {
         return;
       case "reply":
         if (this.#state !== "start" || !bytesEqual(envelope.nonce, this.#nonce)) return;
-        return this.#finish(envelope, datagram, nowMs);
+        this.#proving = { kind: "finish", sessionId: envelope.sessionId, reply: copyBytes(datagram), fromMs: nowMs };
+        this.#proofStep = { kind: "finish", password, state: this.#start!.opaqueState, ke2: copyBytes(envelope.ke2) };
+        return;
       case "refused":
         if (this.#state !== "start" || !bytesEqual(envelope.nonce, this.#nonce)) return;
         return refused(envelope);
@@ -198,9 +236,8 @@ export class LoginAttempt {
     return stepFrom(nowMs, () => encodeHello(this.#nonce));
   }
 
-  #sendStart(cookie: Bytes, nowMs: number): void {
-    const { account, password } = this.#basis.credentials;
-    const { ke1, state } = this.#options.proof.start(password);
+  #sendStart(cookie: Bytes, { ke1, state }: Proved & { kind: "start" }, nowMs: number): void {
+    const { account } = this.#basis.credentials;
     const device = this.#options.device;
     const datagram = encodeStart(this.#nonce, cookie, {
       account,
@@ -212,17 +249,19 @@ export class LoginAttempt {
     this.#step = stepFrom(nowMs, () => datagram);
   }
 
-  #finish(reply: Envelope & { kind: "reply" }, datagram: Uint8Array, nowMs: number): LoginOutcome | undefined {
-    const { account, password } = this.#basis.credentials;
-    const start = this.#start!;
-    const login = this.#options.proof.finish(password, start.opaqueState, reply.ke2);
+  #finish(
+    { sessionId, reply }: Proving & { kind: "finish" },
+    login: FinishedLogin | undefined,
+    nowMs: number,
+  ): LoginOutcome | undefined {
+    const { account } = this.#basis.credentials;
     if (login === undefined) {
       const text = `Cannot log in as ${JSON.stringify(account)}: wrong password or unknown account`;
       const hint = "Check the name and the password, or ask the operator for an account";
       return { kind: "unproven", error: new RemoteError("denied", text, { hint }) };
     }
-    const transcript = transcriptHash(start.datagram, datagram, login.ke3);
-    const channel = new SealedChannel(reply.sessionId, deriveSessionKeys(login.sessionKey, transcript), "peer");
+    const transcript = transcriptHash(this.#start!.datagram, reply, login.ke3);
+    const channel = new SealedChannel(sessionId, deriveSessionKeys(login.sessionKey, transcript), "peer");
     const { tcpPort, shareDigest } = this.#basis.presence();
     const auth = encodeMessage(authTransaction, {
       kind: "auth",

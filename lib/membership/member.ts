@@ -1,6 +1,6 @@
 /**
  * member: the peer's role in the control plane: log in, keep alive, ask, come back. Laws: 1) a function of its inputs, their times
- * and the randomness and password proof given at its making;  2) after the first login it comes back by itself, with growing and
+ * and the randomness given at its making;  2) after the first login it comes back by itself, with growing and
  * jittered pauses, and never asks for the password again;  3) a request outlives a lost session: it goes out again in the next
  * one, until its own deadline;  4) at most one of a login attempt and a session is there; with neither it waits or has stopped.
  * Spec: PROTOCOL.md "Login", "Requests", "Presence and shares"; the state table there is this file's, and login_attempt.ts's from
@@ -67,6 +67,8 @@ export class Member {
   #effects: MemberEffect[] = [];
   #credentials: Credentials | undefined;
   #attempt: LoginAttempt | undefined;
+  /** The number of the last `prove`. */
+  #proof = 0;
   #session: Session | undefined;
   #retryAtMs = Infinity;
   #failures = 0;
@@ -129,6 +131,9 @@ export class Member {
       case "datagram":
         this.#handleDatagram(input.bytes, nowMs);
         break;
+      case "proved":
+        if (input.proof === this.#proof) this.#conclude(this.#attempt?.handleProved(input.proved, nowMs), nowMs);
+        break;
       case "request":
         if (this.state === "stopped") {
           this.#fail(input.handle, new NetworkError("Cannot ask the coordinator: this peer is not logged in"));
@@ -165,8 +170,10 @@ export class Member {
     if (this.#session !== undefined) {
       for (const payload of this.#requests.due(nowMs)) this.#send(this.#session.channel.seal(payload));
     }
-    const step = this.#attempt?.due(nowMs);
-    if (step !== undefined) this.#send(step);
+    const datagram = this.#attempt?.due(nowMs);
+    if (datagram !== undefined) this.#send(datagram);
+    const step = this.#attempt?.takeProofStep();
+    if (step !== undefined) this.#effects.push({ kind: "prove", proof: ++this.#proof, step });
   }
 
   #queueStatus(nowMs: number): void {

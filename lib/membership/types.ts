@@ -4,15 +4,9 @@ import type { Bytes } from "../core/bytes.ts";
 import type { ShoalError } from "../core/errors.ts";
 import type { Content, DeviceId } from "../core/ids.ts";
 import type { SigningKey } from "../session/device_key.ts";
-import type { FinishedLogin } from "../session/opaque.ts";
+import type { ProofStep, Proved } from "../session/opaque.ts";
 import type { Random } from "../session/random.ts";
 import type { Message, MessageOf, Request } from "../wire/message.ts";
-
-/** The password proof, passed in: it draws randomness of its own and takes a tenth of a second. */
-export interface PasswordProof {
-  start(password: string): { readonly ke1: Bytes; readonly state: string };
-  finish(password: string, state: string, ke2: Uint8Array): FinishedLogin | undefined;
-}
 
 export interface MemberOptions {
   readonly device: SigningKey;
@@ -21,13 +15,14 @@ export interface MemberOptions {
   /** The wished label; the coordinator may give another. */
   readonly label: string;
   readonly random: Random;
-  readonly proof: PasswordProof;
 }
 
 export type MemberInput =
   /** Log in, and stay logged in from then on. */
   | { readonly kind: "login"; readonly account: string; readonly password: string }
   | { readonly kind: "datagram"; readonly bytes: Uint8Array }
+  /** Answers the `prove` effect of this number; answers to earlier ones come too late. */
+  | { readonly kind: "proved"; readonly proof: number; readonly proved: Proved }
   /** Time has passed `wakeAtMs`. */
   | { readonly kind: "tick" }
   | { readonly kind: "request"; readonly handle: number; readonly request: Request; readonly timeoutMs: number }
@@ -57,6 +52,8 @@ export type Alive = Omit<MessageOf<"alive">, "kind">;
 
 export type MemberEffect =
   | { readonly kind: "send"; readonly bytes: Bytes }
+  /** Do a step of the password proof, which takes a tenth of a second and draws randomness of its own; `proved` answers it. */
+  | { readonly kind: "prove"; readonly proof: number; readonly step: ProofStep }
   /** Answers a `request` input; exactly one for each handle. */
   | { readonly kind: "answered"; readonly handle: number; readonly answer: Message }
   | { readonly kind: "failed"; readonly handle: number; readonly error: ShoalError }

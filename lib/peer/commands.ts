@@ -158,6 +158,23 @@ export type PeerEvent =
     readonly bytesPerSecond?: number;
     readonly holders?: number;
     readonly path?: PathKind;
+    /** With the progress of a whole `fetch` of many files: how many of them are there. `name` is then what was asked for. */
+    readonly files?: { readonly done: number; readonly total: number };
+  }
+  /** A `fetch` that means several files begins. */
+  | { readonly type: "fetching"; readonly name: string; readonly files: number; readonly bytes: number }
+  /** And has ended. */
+  | {
+    readonly type: "summary";
+    /** What was asked for. */
+    readonly name: string;
+    readonly files: number;
+    /** Files that are there, and their bytes. */
+    readonly done: number;
+    readonly bytes: number;
+    /** Bytes that this run took from the network, and its time. */
+    readonly fetchedBytes: number;
+    readonly tookMs: number;
   }
   | {
     readonly type: "fetched";
@@ -170,6 +187,10 @@ export type PeerEvent =
     readonly refetchedBytes: number;
     /** Bytes that this run took from the network, and its time. */
     readonly fetchedBytes: number;
+    /** Bytes that this run took from other files on this disk. */
+    readonly reusedBytes: number;
+    /** Bytes that came over the network for them; fewer where holders compressed. */
+    readonly wireBytes: number;
     readonly tookMs: number;
   }
   | {

@@ -11,6 +11,7 @@ import { Member } from "../membership/member.ts";
 import type { Alive, Identity, MemberEffect, MemberInput, MemberOptions } from "../membership/types.ts";
 import type { Content, DeviceId } from "../core/ids.ts";
 import type { Bytes } from "../core/bytes.ts";
+import type { ProofStep, Proved } from "../session/opaque.ts";
 import { type AnswerOf, encodeMessage, type Message, type Request } from "../wire/message.ts";
 
 /** What the rest of the peer wants to know as it happens. */
@@ -23,10 +24,16 @@ export interface ControlListener {
   revoked(contents: readonly Content[], devices: readonly DeviceId[]): void;
 }
 
+export interface ControlOptions extends MemberOptions {
+  /** Does a step of the password proof. */
+  readonly prove: (step: ProofStep) => Promise<Proved>;
+}
+
 export class Control implements Disposable {
   readonly #member: Member;
   readonly #datagrams: Datagrams;
   readonly #coordinator: Endpoint;
+  readonly #prove: ControlOptions["prove"];
   readonly #listener: ControlListener;
   readonly #waiting = new Map<number, { resolve(answer: Message): void; reject(error: ShoalError): void }>();
   #nextHandle = 1;
@@ -36,8 +43,9 @@ export class Control implements Disposable {
   #wasOnline = false;
   #closed = false;
 
-  constructor(datagrams: Datagrams, coordinator: Endpoint, options: MemberOptions, listener: ControlListener) {
+  constructor(datagrams: Datagrams, coordinator: Endpoint, options: ControlOptions, listener: ControlListener) {
     this.#member = new Member(options);
+    this.#prove = options.prove;
     this.#datagrams = datagrams;
     this.#coordinator = coordinator;
     this.#listener = listener;
@@ -126,6 +134,9 @@ export class Control implements Disposable {
     switch (effect.kind) {
       case "send":
         this.#datagrams.send(effect.bytes, this.#coordinator);
+        return;
+      case "prove":
+        this.#prove(effect.step).then((proved) => this.#feed({ kind: "proved", proof: effect.proof, proved }));
         return;
       case "answered":
         this.#settle(effect.handle)?.resolve(effect.answer);

@@ -4,13 +4,15 @@
  * place is given back, and part and journal stay.  (I/O through its parts)
  */
 
+import { join } from "@std/path";
 import { findFetched } from "../content/final_name.ts";
 import type { SharedFile } from "../content/library.ts";
+import type { Manifest } from "../content/manifest.ts";
 import { PartFile } from "../content/part_file.ts";
 import { ShoalError, UsageError } from "../core/errors.ts";
 import type { Content } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
-import type { FetchIdentity } from "../transfer/download.ts";
+import type { FetchIdentity } from "../transfer/holder_talk.ts";
 import { fetchContent, type Fetched, type Located } from "../transfer/fetch.ts";
 import type { Lane } from "../transfer/lane.ts";
 import type { OpenParts } from "../transfer/open_parts.ts";
@@ -21,6 +23,7 @@ import type { DownFlows } from "./bandwidth.ts";
 import type { FetchPlaces, Waiter } from "./fetch_places.ts";
 import type { FetchWish } from "./fetch_store.ts";
 import type { ReceiptHolder } from "./receipt.ts";
+import { filesToReuse } from "./reuse_files.ts";
 import { untilAborted } from "./until_aborted.ts";
 
 /** What fetching needs of the rest of the peer. */
@@ -31,6 +34,8 @@ export interface FetchRunDeps {
   readonly withdraw: (content: Content) => void;
   /** The file that this device itself shares with a content. */
   readonly ownFile: (content: Content) => SharedFile | undefined;
+  /** Paths of files that this device shares and that may have much in common with a content of this name, likeliest first. */
+  readonly sharedAlike: (name: string, manifest: Manifest) => readonly string[];
   readonly identity: () => FetchIdentity;
   readonly lane: Lane;
   /** Where parts are served from while they are fetched. */
@@ -85,7 +90,9 @@ async function runInPlace(deps: FetchRunDeps, options: FetchRunOptions, place: P
   const { name, content, path, folder, onExists, sync } = wish;
   const { identity, journalFolder, lane } = deps;
   const there = await findFetched({ folder, name: path, content, onExists, signal });
-  if (there !== undefined) return { path: there, holders: [], refetchedBytes: 0, fetchedBytes: 0, tookMs: 0 };
+  if (there !== undefined) {
+    return { path: there, holders: [], refetchedBytes: 0, fetchedBytes: 0, reusedBytes: 0, wireBytes: 0, tookMs: 0 };
+  }
   const startedAtMs = performance.now();
   const search = new HolderSearch(deps, options, place);
   let startBytes: number | undefined;
@@ -109,6 +116,7 @@ async function runInPlace(deps: FetchRunDeps, options: FetchRunOptions, place: P
       }
       return opening;
     },
+    alike: (manifest) => filesToReuse(join(folder, path), manifest, () => deps.sharedAlike(name, manifest)),
     sync,
     identity: identity(),
     lane,
@@ -136,7 +144,7 @@ async function runInPlace(deps: FetchRunDeps, options: FetchRunOptions, place: P
 }
 
 /** What a person is told of a holder. */
-const blameText: Readonly<Record<ReportReason, string>> = {
+export const blameText: Readonly<Record<ReportReason, string>> = {
   wrongPiece: "sent a wrong piece; nothing more is asked of it",
   wrongManifest: "sent hashes that are not the file's; nothing more is asked of it",
   protocol: "broke a rule; nothing more is asked of it",

@@ -108,21 +108,26 @@ export class FetchStore implements Disposable {
     this.#transact((db) => void db.prepare("DELETE FROM fetches WHERE number = ?").run(number));
   }
 
-  /** Keeps the receipt of a fetch, and forgets the fetch. @throws {StoreError} If it cannot. */
-  finish(number: number, receipt: Receipt): void {
-    const { name, path, content, holders, fetchedBytes, startedAtMs, finishedAtMs, coordinator } = receipt;
-    // Of a file that was there already an older receipt knows more.
-    const how = fetchedBytes === 0 ? "IGNORE" : "REPLACE";
+  /** Keeps the receipts of fetches, and forgets the fetches. @throws {StoreError} If it cannot: of all then. */
+  finish(finished: readonly { readonly number: number; readonly receipt: Receipt }[]): void {
     this.#transact((db) => {
-      db.prepare("DELETE FROM fetches WHERE number = ?").run(number);
-      db.prepare(
-        `INSERT OR ${how} INTO receipts
-          (name, path, id, bytes, holders, fetchedBytes, startedAtMs, finishedAtMs, coordinator)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      ).run(
-        ...[name, path, content.id, content.bytes, JSON.stringify(holders), fetchedBytes],
-        ...[startedAtMs, finishedAtMs, coordinator],
-      );
+      const forget = db.prepare("DELETE FROM fetches WHERE number = ?");
+      const insert = (how: "IGNORE" | "REPLACE") =>
+        db.prepare(
+          `INSERT OR ${how} INTO receipts
+            (name, path, id, bytes, holders, fetchedBytes, startedAtMs, finishedAtMs, coordinator)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        );
+      // Of a file that was there already an older receipt knows more.
+      const [add, replace] = [insert("IGNORE"), insert("REPLACE")];
+      for (const { number, receipt } of finished) {
+        const { name, path, content, holders, fetchedBytes, startedAtMs, finishedAtMs, coordinator } = receipt;
+        forget.run(number);
+        (fetchedBytes === 0 ? add : replace).run(
+          ...[name, path, content.id, content.bytes, JSON.stringify(holders), fetchedBytes],
+          ...[startedAtMs, finishedAtMs, coordinator],
+        );
+      }
       db.prepare("DELETE FROM receipts WHERE number <= (SELECT max(number) FROM receipts) - ?").run(receiptsMax);
     });
   }

@@ -12,16 +12,21 @@ import { limits } from "../core/limits.ts";
 import type { Command, FetchNumbers, FetchPriority, PeerEvent, TransferEvent } from "./commands.ts";
 import type { Control } from "./control.ts";
 import { errorEvent } from "./error_event.ts";
+import { FetchGroup } from "./fetch_group.ts";
 import { FetchPlaces } from "./fetch_places.ts";
-import { type FetchRunDeps, type FetchRunResult, runFetch } from "./fetch_run.ts";
+import { blameText, type FetchRunDeps, type FetchRunResult, runFetch } from "./fetch_run.ts";
 import type { FetchStore, FetchWish } from "./fetch_store.ts";
 import { readWishes } from "./fetch_wishes.ts";
+import { isSmall, type SmallJob, SmallRun, type SmallRunDeps } from "./small_run.ts";
 import { leaving } from "./leaving.ts";
 import { alreadyFetched, eventOf, type FetchState, interrupted, keyOf, OneFetch, type Watcher } from "./one_fetch.ts";
 import { ProgressPace } from "./progress_pace.ts";
+import type { Connect } from "../transfer/lane.ts";
 
 export interface FetchDeps extends FetchRunDeps {
   readonly control: Pick<Control, "request">;
+  /** Dials holders of many small files. */
+  readonly connect: Connect;
   readonly store: FetchStore;
   /** Whether this peer outlives its commands: then fetches are kept, and gone on with. */
   readonly stays: boolean;
@@ -38,6 +43,12 @@ type Emit = (event: PeerEvent) => void;
 
 /** Finished ones that `transfers` still shows. */
 const finishedMax = 32;
+/** So many small files that begin at once are fetched together. */
+const togetherMin = 3;
+
+interface JobOf extends SmallJob {
+  readonly one: OneFetch;
+}
 
 export class Fetches {
   readonly #deps: FetchDeps;
@@ -71,16 +82,18 @@ export class Fetches {
     const { store, stays, network } = this.#deps;
     this.#nextNumber = Math.max(this.#nextNumber, store.lastNumber() + 1);
     const counts = { goesOn: 0, paused: 0 };
+    const begun: OneFetch[] = [];
     for (const { number, wish, isPaused, doneBytes } of store.fetchesOf(network())) {
       const one = this.#add(new OneFetch(number, wish));
       one.isKept = true;
       one.state = isPaused ? "paused" : "waiting";
       one.doneBytes = doneBytes;
       if (isPaused) counts.paused++;
-      else if (stays) this.#start(one);
+      else if (stays) begun.push(one);
       else one.why = "for a peer that stays";
-      if (!isPaused && stays) counts.goesOn++;
     }
+    this.#startAll(begun);
+    counts.goesOn = begun.length;
     return counts;
   }
 
@@ -113,8 +126,10 @@ export class Fetches {
       emit(errorEvent(error));
     };
     const wishes = await readWishes(command, this.#deps.control, signal, emit);
-    const begun = this.#begin(wishes, watcherOf(command, emit), report);
+    const group = wishes.length > 1 ? new FetchGroup(asked(command), wishes, emit, this.#deps.nowMs) : undefined;
+    const begun = this.#begin(wishes, watcherOf(command, group?.emit ?? emit), report);
     await Promise.all(begun.map(([one, ended]) => this.#untilEnded(one, ended, signal).catch(report)));
+    group?.end();
   }
 
   /** Stops fetches until they are resumed; each when it moves no more. */
@@ -189,17 +204,19 @@ export class Fetches {
       else chosen.push({ one: known ?? new OneFetch(this.#nextNumber++, wish), wish, isFresh: known === undefined });
     }
     if (this.#deps.stays) this.#keep(chosen.flatMap(({ one, isFresh }) => isFresh ? one : []));
-    return chosen.map(({ one, wish, isFresh }) => {
+    const begun = chosen.map(({ one, wish, isFresh }) => {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       one.watcher = watcher((error) => {
         one.watcher = undefined;
         if (error === undefined) resolve();
         else reject(error);
       });
-      if (isFresh) this.#start(this.#add(one));
+      if (isFresh) this.#add(one);
       else this.#takeUp(one, wish);
       return [one, promise] as const;
     });
+    this.#startAll(chosen.flatMap(({ one, isFresh }) => isFresh ? one : []));
+    return begun;
   }
 
   /** Goes on with one that is here, as a new command wants it. */
@@ -309,11 +326,27 @@ export class Fetches {
     }
   }
 
-  #start(one: OneFetch): void {
+  /** Begins fetches; the small ones together, if they are many. */
+  #startAll(all: readonly OneFetch[]): void {
+    const small = all.filter(({ wish }) => isSmall(wish.content));
+    if (small.length < togetherMin) return all.forEach((one) => this.#start(one));
+    // A number of its own: each of them may yet run by itself.
+    const openDownload = this.#deps.openDownload?.bind(undefined, this.#nextNumber++);
+    const blame: SmallRunDeps["blame"] = (holder, reason) => {
+      this.#deps.report(holder, reason);
+      this.#deps.note(`${holder.account} (${holder.label}) ${blameText[reason]}`);
+    };
+    const deps = { ...this.#deps, openDownload, places: this.#places, waiter: small[0]!, blame };
+    const together = new SmallRun<JobOf>(deps, (done) => this.#keepReceipts(done.map(([{ one }, it]) => [one, it])));
+    for (const one of all) this.#start(one, isSmall(one.wish.content) ? together : undefined);
+    together.run().catch((error) => this.#deps.note(`Small files could not be fetched together: ${String(error)}`));
+  }
+
+  #start(one: OneFetch, together?: SmallRun<JobOf>): void {
     if (one.run !== undefined || this.#isClosing) return;
     const controller = new AbortController();
     one.state = "waiting";
-    const ended = this.#work(one, controller.signal).finally(() => one.run = undefined);
+    const ended = this.#work(one, controller.signal, together).finally(() => one.run = undefined);
     one.run = { controller, ended };
   }
 
@@ -326,10 +359,16 @@ export class Fetches {
     }
   }
 
-  async #work(one: OneFetch, signal: AbortSignal): Promise<void> {
+  async #work(one: OneFetch, signal: AbortSignal, together: SmallRun<JobOf> | undefined): Promise<void> {
     const timeoutMs = one.wish.timeoutMs ?? one.watcher?.patienceMs ?? Infinity;
     try {
-      this.#done(one, await this.#run(one, timeoutMs, signal));
+      const { wish } = one;
+      const onAsked = () => Object.assign(one, { state: "running", why: "" });
+      const early = await together?.add({ ...wish, signal, onAsked, one });
+      if (early !== undefined) return this.#done(one, early);
+      const result = await this.#run(one, timeoutMs, signal);
+      this.#keepReceipts([[one, result]]);
+      this.#done(one, result);
     } catch (error) {
       // What it is then, whoever stopped it says.
       if (!signal.aborted) this.#failed(one, error);
@@ -359,18 +398,25 @@ export class Fetches {
     });
   }
 
-  #done(one: OneFetch, result: FetchRunResult): void {
-    const { name, content, askedAtMs } = one.wish;
-    const { coordinator, note } = this.#deps;
-    const { path, holders, fetchedBytes, tookMs, refetchedBytes } = result;
-    const times = { startedAtMs: askedAtMs, finishedAtMs: Date.now() };
+  #keepReceipts(done: readonly (readonly [OneFetch, FetchRunResult])[]): void {
+    const { coordinator, note, store } = this.#deps;
+    const finishedAtMs = Date.now();
     try {
-      this.#deps.store.finish(one.number, { name, path, content, holders, fetchedBytes, ...times, coordinator });
+      store.finish(done.map(([{ number, wish: { name, content, askedAtMs } }, { path, holders, fetchedBytes }]) => {
+        const times = { startedAtMs: askedAtMs, finishedAtMs };
+        return { number, receipt: { name, path, content, holders, fetchedBytes, ...times, coordinator } };
+      }));
     } catch (error) {
-      // The file is there all the same.
+      // The files are there all the same.
       if (!(error instanceof ShoalError)) throw error;
-      note(`There is no receipt for ${name}: ${error.message}`);
+      for (const [{ wish: { name } }] of done) note(`There is no receipt for ${name}: ${error.message}`);
     }
+  }
+
+  #done(one: OneFetch, result: FetchRunResult): void {
+    const { name, content } = one.wish;
+    const { note } = this.#deps;
+    const { path, holders, fetchedBytes, reusedBytes, wireBytes, tookMs, refetchedBytes } = result;
     one.doneBytes = content.bytes;
     this.#finish(one, "done", "");
     if (one.watcher === undefined) note(`Fetched ${name}: it is in ${path}`);
@@ -383,6 +429,8 @@ export class Fetches {
       holders: holders.map(({ account, device, bytes }) => ({ account, device, bytes })),
       refetchedBytes,
       fetchedBytes,
+      reusedBytes,
+      wireBytes,
       tookMs,
     });
     one.watcher?.settle(undefined);
@@ -409,6 +457,11 @@ export class Fetches {
     const oldest = this.#finished.length > finishedMax ? this.#finished.shift() : undefined;
     if (oldest !== undefined && !oldest.isUnfinished) this.#all.delete(oldest.number);
   }
+}
+
+/** What was asked for, as it was typed. */
+function asked({ targets }: FetchCommand): string {
+  return targets.map((target) => "file" in target ? target.file.name : target.pattern).join(" ");
 }
 
 function watcherOf(command: FetchCommand, emit: Emit): (settle: (error: unknown) => void) => Watcher {

@@ -10,15 +10,13 @@ import { AsyncQueue } from "../core/async_queue.ts";
 import { ShoalError } from "../core/errors.ts";
 import type { Content } from "../core/ids.ts";
 import { startWorker } from "../core/worker.ts";
-import { limits } from "../core/limits.ts";
 import { type Endpoint, formatEndpoint, isLoopback } from "../core/transport.ts";
 import type { Alive, Identity } from "../membership/types.ts";
 import { certificateHash, certificateKey, makeCertificate } from "../net/certificate.ts";
 import { listenLocal } from "../net/local.ts";
 import { connectTls, listenTls, prepareTls } from "../net/tls.ts";
 import { listenUdp } from "../net/udp.ts";
-import { finishLogin, loadOpaque, startLogin } from "../session/opaque.ts";
-import type { Located } from "../transfer/fetch.ts";
+import { lanesMaxOf, type Located } from "../transfer/fetch.ts";
 import { systemTimers } from "../transfer/timers.ts";
 import { type Lane, laneHere } from "../transfer/lane.ts";
 import { LaneThreads, threadedFromBytes } from "../transfer/lane_threads.ts";
@@ -39,6 +37,7 @@ import { leaving } from "./leaving.ts";
 import { KnownAccounts } from "./known_accounts.ts";
 import { LocalServer } from "./local_server.ts";
 import { holders } from "./pages.ts";
+import { PasswordProver } from "./password_prover.ts";
 import { answerQuery, type QueryContext } from "./queries.ts";
 import { Sharing } from "./sharing.ts";
 import { report } from "./tickets.ts";
@@ -107,8 +106,7 @@ export class Peer implements CommandRunner, AsyncDisposable {
    * @throws {ShoalError} If the home is damaged, no port is free, or the login fails; nothing is left open then.
    */
   static async start(options: PeerOptions): Promise<Peer> {
-    const [certificate] = await Promise.all([deviceCertificate(options.home), loadOpaque()]);
-    const peer = new Peer(options, certificate);
+    const peer = new Peer(options, await deviceCertificate(options.home));
     try {
       await Promise.all([prepareTls(), peer.#start()]);
       return peer;
@@ -120,6 +118,8 @@ export class Peer implements CommandRunner, AsyncDisposable {
 
   async #start(): Promise<void> {
     const { home, coordinator, account, password, label, stays } = this.#options;
+    const prover = this.#stack.use(new PasswordProver(startPasswordWorker));
+    prover.prepare();
     this.#fetchStore = this.#stack.use(FetchStore.open(home.folders.state));
     const ip = listenAddress(coordinator.ip);
     const listener = listenTls({ ip, port: 0, certificate: this.#certificate, key: home.device });
@@ -139,8 +139,8 @@ export class Peer implements CommandRunner, AsyncDisposable {
     });
     this.#stack.defer(() => this.#uploads.close());
 
-    const proof = { start: startLogin, finish: finishLogin };
-    const member = { device: home.device, certificate: this.#certificate, label, random: randomBytes, proof };
+    const prove = prover.prove.bind(prover);
+    const member = { device: home.device, certificate: this.#certificate, label, random: randomBytes, prove };
     this.#control = this.#stack.use(
       new Control(listenUdp({ ip, port: 0 }), coordinator, member, {
         online: (identity, alive, again) => this.#online(identity, alive, again),
@@ -153,6 +153,7 @@ export class Peer implements CommandRunner, AsyncDisposable {
     const announcer = new Announcer(this.#control, this.#sharing, this.#local.port);
     this.#sharing.announcer = announcer;
     announcer.present();
+    const doors = new Doors(connectTls);
     this.#fetches = new Fetches({
       locate: (content, offer) => this.#locate(content, offer),
       withdraw: (content) =>
@@ -160,13 +161,15 @@ export class Peer implements CommandRunner, AsyncDisposable {
           // It expires by itself.
         }),
       ownFile: (content) => this.#sharing.fileOf(content),
+      sharedAlike: (name, manifest) => this.#sharing.alike(name, manifest),
       identity: () => ({
         deviceKey: home.device,
         deviceId: this.#identity.deviceId,
         accountKey: this.#identity.accountKey,
         deviceSignature: this.#identity.deviceSignature,
       }),
-      lane: this.#lane(),
+      lane: this.#lane(doors),
+      connect: doors.connect,
       parts: this.#parts,
       report: (holder, reason) =>
         void report(this.#control, holder, reason).catch(() => {
@@ -199,8 +202,7 @@ export class Peer implements CommandRunner, AsyncDisposable {
   }
 
   /** Runs the connections of fetches: large files' on threads. */
-  #lane(): Lane {
-    const doors = new Doors(connectTls);
+  #lane(doors: Doors): Lane {
     const here = laneHere(doors.connect);
     const threads = this.#stack.use(new LaneThreads(() => startWorker(new URL("./lane_worker.ts", import.meta.url))));
     return async (options) => {
@@ -364,7 +366,7 @@ export class Peer implements CommandRunner, AsyncDisposable {
       if (holder instanceof ShoalError) refused.push(holder);
       else found.push(holder);
       // More than can be asked: each question starts at another holder.
-      if (found.length >= 2 * limits.lanesMax) break;
+      if (found.length >= lanesMaxOf(content)) break;
     }
     return { holders: found, refused };
   }
@@ -397,6 +399,10 @@ async function deviceCertificate(home: Home): Promise<Bytes> {
   const made = await makeCertificate(home.device);
   writePrivateFile(path, made);
   return made;
+}
+
+function startPasswordWorker(): Worker {
+  return startWorker(new URL("./password_worker.ts", import.meta.url));
 }
 
 /** Loopback stays on loopback; else every address of the coordinator's family. */

@@ -7,6 +7,7 @@
 import type { Content } from "../core/ids.ts";
 import { NetworkError, RemoteError, ShoalError, StoreError } from "../core/errors.ts";
 import { Library, type SharedFile } from "../content/library.ts";
+import type { Manifest } from "../content/manifest.ts";
 import { SharedSource } from "../content/shared_source.ts";
 import { shareHash } from "../session/share_digest.ts";
 import type { ServedContent } from "../transfer/upload.ts";
@@ -58,6 +59,11 @@ export class Sharing implements AnnouncedLibrary, Disposable {
   /** The file that this device shares with this content, if any. */
   fileOf(content: Content): SharedFile | undefined {
     return this.#library.find(content)[0];
+  }
+
+  /** Paths of shared files that may have much in common with a content that is to be fetched under this name, likeliest first. */
+  alike(name: string, manifest: Manifest): readonly string[] {
+    return this.#library.alike(name, manifest).map(({ path }) => path);
   }
 
   /** Whether this device shares something under this name. */

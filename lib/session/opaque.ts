@@ -1,13 +1,12 @@
 /**
  * opaque: the password proof (OPAQUE, RFC 9807, by `@serenity-kit/opaque`), in bytes. Laws: 1) the password goes no further than
- * this file;  2) a wrong password is noticed by the peer alone, before it has told anything;  3) both sides derive the session's keys
- * from OPAQUE's session key salted with the hash of every cleartext byte of the handshake.
+ * this file;  2) a wrong password is noticed by the peer alone, before it has told anything;  3) it loads next to nothing: a peer's
+ * half runs on a thread of its own, which costs what it loads.
  * Spec: PROTOCOL.md "Login".  (pure but for the library's own randomness)
  */
 
-import { createHash, hkdfSync } from "node:crypto";
-import { type Bytes, formatBase64Url, parseBase64Url } from "../core/bytes.ts";
-import type { SessionKeys } from "./sealed_channel.ts";
+import { formatBase64Url, parseBase64Url } from "../core/base64.ts";
+import type { Bytes } from "../core/bytes.ts";
 
 /** The library, once `loadOpaque` has loaded it. */
 let library: typeof import("@serenity-kit/opaque") | undefined;
@@ -84,6 +83,22 @@ export function finishLogin(
   };
 }
 
+/** A step of a peer's password proof. It takes no sockets and no time but the processor's, and so any thread can do it. */
+export type ProofStep =
+  | { readonly kind: "start"; readonly password: string }
+  | { readonly kind: "finish"; readonly password: string; readonly state: string; readonly ke2: Bytes };
+
+/** What the step of the same kind gives. */
+export type Proved =
+  | { readonly kind: "start"; readonly ke1: Bytes; readonly state: string }
+  | { readonly kind: "finish"; readonly login: FinishedLogin | undefined };
+
+/** Does a step: `startLogin` or `finishLogin`. */
+export function prove(step: ProofStep, stretching: Stretching = defaultStretching): Proved {
+  if (step.kind === "start") return { kind: "start", ...startLogin(step.password) };
+  return { kind: "finish", login: finishLogin(step.password, step.state, step.ke2, stretching) };
+}
+
 /** Makes the coordinator's long-term OPAQUE setup; belongs in the key file. */
 export function createServerSetup(): string {
   return opaque().server.createSetup();
@@ -144,15 +159,4 @@ export function registerLocally(
     clientRegistrationState: started.clientRegistrationState,
     keyStretching: stretchingConfig(stretching),
   }).registrationRecord;
-}
-
-/** Hashes a handshake's cleartext datagrams: START, REPLY, and KE3. */
-export function transcriptHash(start: Uint8Array, reply: Uint8Array, ke3: Uint8Array): Bytes {
-  return new Uint8Array(createHash("sha256").update(start).update(reply).update(ke3).digest());
-}
-
-/** Derives the session's keys (HKDF-SHA256, RFC 5869): salt is the transcript's hash, one info text a direction. */
-export function deriveSessionKeys(sessionKey: Uint8Array, transcript: Uint8Array): SessionKeys {
-  const derive = (info: string) => new Uint8Array(hkdfSync("sha256", sessionKey, transcript, info, 32));
-  return { toCoordinator: derive("shoal v1 to coordinator"), toPeer: derive("shoal v1 to peer") };
 }

@@ -9,9 +9,10 @@ import { ContentError, NetworkError, ProtocolError, RemoteError, ShoalError } fr
 import { type Content, type DeviceId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import { type Manifest, manifestFrom } from "../content/manifest.ts";
+import { pieceCount as pieceCountOf } from "../content/merkle.ts";
 import type { OpenedPart } from "../content/part_file.ts";
 import type { Random } from "../session/random.ts";
-import type { FetchIdentity } from "./download.ts";
+import type { FetchIdentity } from "./holder_talk.ts";
 import type { Lane } from "./lane.ts";
 import { threadedFromBytes } from "./lane_threads.ts";
 import { PacedSource, Turns } from "./paced_source.ts";
@@ -39,6 +40,8 @@ export interface FetchOptions {
   readonly locate: (signal: AbortSignal, offer: boolean) => Promise<Located>;
   /** Opens the part that the content is written to; called once. */
   readonly openPart: (manifest: Manifest, signal: AbortSignal) => Promise<OpenedPart>;
+  /** Paths of files on this disk that may have blocks of it, at the same places; asked once, when the part is open. */
+  readonly alike?: ((manifest: Manifest) => readonly string[]) | undefined;
   /** Whether file and name are to survive a loss of power when this resolves. */
   readonly sync: boolean;
   readonly identity: FetchIdentity;
@@ -64,8 +67,12 @@ export interface Fetched {
   readonly path: string;
   /** Who delivered verified pieces, and how much. Nobody, if the content was there already. */
   readonly holders: readonly { readonly account: string; readonly device: string; readonly bytes: number }[];
-  /** Bytes of the pieces that this run fetched. */
+  /** Bytes that this run fetched. */
   readonly fetchedBytes: number;
+  /** Bytes that came over the network for them: fewer where holders compressed, more where pieces came twice. */
+  readonly wireBytes: number;
+  /** Bytes that this run took from other files on this disk. */
+  readonly reusedBytes: number;
   /** Of these, bytes that an earlier run had asked for and not noted as verified. */
   readonly refetchedBytes: number;
 }
@@ -82,6 +89,11 @@ const impatientMs = 500;
 const strikesMax = 2;
 /** Connections to an only holder of a large file: each has a thread to receive, check and write. */
 const lanesAtOne = 2;
+
+/** Connections at once to holders of parts: at most one for each piece, and one more in place of one that stands still. */
+export function lanesMaxOf({ bytes }: Content): number {
+  return Math.min(limits.lanesMax, pieceCountOf(bytes) + 1);
+}
 
 /**
  * Fetches one content whole.
@@ -143,6 +155,9 @@ class Fetch {
   #opened: OpenedPart | undefined;
   #picker: PiecePicker | undefined;
   #fetchedBytes = 0;
+  #wireBytes = 0;
+  #reusedBytes = 0;
+  #alike: readonly string[] | undefined;
   #movedAtMs: number;
   #locateAtMs: number;
   #pauseMs = pauseMinMs;
@@ -221,7 +236,9 @@ class Fetch {
     if (this.#stop.signal.aborted) return;
     const lanesEach = states.length === 1 && this.#options.content.bytes >= threadedFromBytes ? lanesAtOne : 1;
     for (const state of states) {
-      while (this.#lanesOf(state) < lanesEach && this.#lanes.size < limits.lanesMax) this.#startLane(state);
+      // Many who have a part, and soon leave, must not keep out who has it whole and was too busy a moment ago.
+      const lanesMax = state.holder.whole ? limits.lanesMax : lanesMaxOf(this.#options.content);
+      while (this.#lanesOf(state) < lanesEach && this.#lanes.size < lanesMax) this.#startLane(state);
     }
     if (states.some((state) => this.#lanesOf(state) === 0)) this.#endSlowest();
     this.#locateAtMs = this.#after(this.#lanes.size > 0 ? this.#nextLookMs() : this.#nextPauseMs());
@@ -233,10 +250,13 @@ class Fetch {
     return count;
   }
 
-  /** Makes room for somebody else where all lanes are taken: of those that had their time, the one that brought least goes. */
+  /**
+   * Makes room for somebody else where all lanes are taken: of those that had their time, the one that brought least goes. One that waits
+   * in a queue has had none yet, and would lose its place.
+   */
   #endSlowest(): void {
     const nowMs = this.#options.timers.nowMs();
-    const old = [...this.#lanes].filter(({ sinceMs }) => nowMs - sinceMs >= limits.progressMs);
+    const old = [...this.#lanes].filter(({ sinceMs, isQueued }) => !isQueued && nowMs - sinceMs >= limits.progressMs);
     old.sort((a, b) => a.bytes - b.bytes)[0]?.stop.abort();
     for (const lane of this.#lanes) lane.bytes = 0;
   }
@@ -334,6 +354,7 @@ class Fetch {
     const { content, identity, timers, onProgress } = this.#options;
     const signal = AbortSignal.any([this.#stop.signal, lane.stop.signal]);
     let seat: Seat | undefined;
+    let turns: Turns | undefined;
     try {
       await this.#options.lane({
         content,
@@ -347,8 +368,9 @@ class Fetch {
           seat = this.#picker!.join(has);
           const { pieceBytes } = manifest;
           const flow = this.#options.flow?.(holder.endpoints[0]!.ip);
-          const source = flow === undefined ? seat : new PacedSource(seat, this.#turnsOf(flow, pieceBytes));
-          return { source, part: opened.kind === "part" ? opened.part : undefined };
+          if (flow !== undefined) turns = this.#turnsOf(flow, pieceBytes);
+          const source = turns === undefined ? seat : new PacedSource(seat, turns);
+          return { source, part: opened.kind === "part" ? opened.part : undefined, alike: this.#alike };
         },
         onReceived: () => {
           lane.isQueued = false;
@@ -360,12 +382,16 @@ class Fetch {
           lane.isQueued = true;
           this.#queued(state, queued);
         },
-        onPiece: (piece, bytes) => {
+        onPiece: (piece, bytes, reusedBytes, wireBytes) => {
           state.failures = 0;
           lane.bytes += bytes;
+          this.#wireBytes += wireBytes;
+          if (reusedBytes > 0) turns?.giveBack(reusedBytes);
+          this.#moved();
           if (seat!.delivered(piece)) {
-            state.bytes += bytes;
-            this.#fetchedBytes += bytes;
+            state.bytes += bytes - reusedBytes;
+            this.#fetchedBytes += bytes - reusedBytes;
+            this.#reusedBytes += reusedBytes;
           }
           if (this.#opened?.kind !== "part") return;
           if (this.#options.sync) this.#opened.part.flushBehind();
@@ -417,6 +443,7 @@ class Fetch {
     this.#isOpening = true;
     const opened = await openPart(manifest, signal).finally(() => this.#isOpening = false);
     this.#opened = opened;
+    if (opened.kind === "part") this.#alike = this.#options.alike?.(manifest);
     this.#moved();
     const { pieceCount } = manifest;
     const missing = opened.kind === "part" ? opened.part.missing() : [];
@@ -463,6 +490,8 @@ class Fetch {
       path,
       holders: deliverers.map(({ holder, bytes }) => ({ account: holder.account, device: holder.label, bytes })),
       fetchedBytes: this.#fetchedBytes,
+      wireBytes: this.#wireBytes,
+      reusedBytes: this.#reusedBytes,
       refetchedBytes: opened.kind === "complete" ? 0 : opened.part.refetchedBytes,
     };
   }

@@ -1,24 +1,27 @@
 /**
  * frame_stream: reads and writes transfer frames over a byte stream. Laws: 1) a length is bounded before a byte of it is read, and the
- * bytes of DATA go straight to where they belong;  2) progress deadlines, not idle hope: a side that says nothing, takes nothing or
+ * bytes of DATA go straight to where they belong; ZDATA is DATA to whoever reads, and is decompressed when its bytes are wanted;  2) progress deadlines, not idle hope: a side that says nothing, takes nothing or
  * only sends heartbeats is cut, whatever TCP thinks of it;  3) frames never mix: each is written whole, in the order of the calls.
  * Spec: PROTOCOL.md "Transfer".  (I/O: over a stream and timers that are passed in)
  */
 
 import type { Bytes } from "../core/bytes.ts";
-import { NetworkError, ProtocolError, type ShoalError, TimeoutError } from "../core/errors.ts";
+import { NetworkError, ok, ProtocolError, type ShoalError, TimeoutError } from "../core/errors.ts";
 import { kib, limits } from "../core/limits.ts";
 import { type ByteStream, formatEndpoint } from "../core/transport.ts";
 import {
   dataHeaderBytes,
   decodeFrame,
   decodeFrameHeader,
+  decodeZdataHeader,
   encodeFrame,
   type Frame,
   frameHeaderBytes,
   frameTypes,
   readDataOffset,
+  zdataHeaderBytes,
 } from "../wire/frame.ts";
+import { decompress } from "./compression.ts";
 import type { Timers } from "./timers.ts";
 
 /** What `readFrame` answers: any frame but a heartbeat; of DATA the head alone, whose bytes the reader then takes by `readData`. */
@@ -45,6 +48,11 @@ export class FrameStream {
   #end = 0;
   /** Bytes of the current DATA frame that are still to be read. */
   #dataLeft = 0;
+  /** Compressed bytes of the current ZDATA frame that are still to be read, and its content once they are. */
+  #packedLeft = 0;
+  #unpacked: Uint8Array | undefined;
+  #packedBuffer: Bytes | undefined;
+  #dataWireBytes = 0;
   #failure: ShoalError | undefined;
   #closed = false;
   #isReading = false;
@@ -72,6 +80,11 @@ export class FrameStream {
     return this.#stream.remote === undefined ? "the other side" : formatEndpoint(this.#stream.remote);
   }
 
+  /** Bytes of the DATA and ZDATA frames that have come so far, headers included. */
+  get dataWireBytes(): number {
+    return this.#dataWireBytes;
+  }
+
   /**
    * Reads the next frame that is not a heartbeat; undefined where the stream ended between two frames.
    * @throws {ProtocolError} If what comes is no frame.
@@ -85,14 +98,7 @@ export class FrameStream {
       if (!head.ok) throw this.#illegal(head.error);
       this.#start += frameHeaderBytes;
       const { type, length } = head.value;
-      if (type === frameTypes.data) {
-        const offsetBytes = dataHeaderBytes - frameHeaderBytes;
-        if (!await this.#fill(offsetBytes)) throw this.#cut();
-        const offset = readDataOffset(this.#buffer.subarray(this.#start, this.#start + offsetBytes));
-        this.#start += offsetBytes;
-        this.#dataLeft = length - offsetBytes;
-        return { kind: "data", offset, bytes: this.#dataLeft };
-      }
+      if (type === frameTypes.data || type === frameTypes.zdata) return await this.#dataHead(type, length);
       const payload = new Uint8Array(length);
       await this.#readInto(payload);
       if (type === frameTypes.heartbeat) continue;
@@ -106,7 +112,12 @@ export class FrameStream {
   /** Reads the next bytes of the current DATA frame into all of `target`. */
   async readData(target: Uint8Array): Promise<void> {
     if (target.length > this.#dataLeft) throw new RangeError("More than the DATA frame has");
-    await this.#readInto(target);
+    if (this.#packedLeft > 0) await this.#unpack();
+    if (this.#unpacked === undefined) await this.#readInto(target);
+    else {
+      const at = this.#unpacked.length - this.#dataLeft;
+      target.set(this.#unpacked.subarray(at, at + target.length));
+    }
     this.#dataLeft -= target.length;
     this.#lastWorkMs = this.#timers.nowMs();
   }
@@ -119,6 +130,11 @@ export class FrameStream {
     const write = this.#lastWrite.then(() => this.#writeNow(frames));
     this.#lastWrite = write.catch(() => {});
     return write;
+  }
+
+  /** Notes that this side does its part, for which it needs no word of the other. */
+  noteWork(): void {
+    this.#lastWorkMs = this.#timers.nowMs();
   }
 
   /** Reads and drops whatever comes until the other side closes; so a last word arrives that a reset would have destroyed. */
@@ -142,6 +158,35 @@ export class FrameStream {
     this.#closed = true;
     this.#cancelTick();
     this.#stream.close();
+  }
+
+  /** The head of DATA, or of ZDATA as the DATA that it stands for. */
+  async #dataHead(type: number, length: number): Promise<IncomingFrame> {
+    const isPacked = type === frameTypes.zdata;
+    const headBytes = (isPacked ? zdataHeaderBytes : dataHeaderBytes) - frameHeaderBytes;
+    if (!await this.#fill(headBytes)) throw this.#cut();
+    const head = this.#buffer.subarray(this.#start, this.#start + headBytes);
+    const restBytes = length - headBytes;
+    const decoded = isPacked
+      ? decodeZdataHeader(head, restBytes)
+      : ok({ offset: readDataOffset(head), bytes: restBytes });
+    if (!decoded.ok) throw this.#illegal(decoded.error);
+    this.#start += headBytes;
+    this.#dataWireBytes += frameHeaderBytes + length;
+    this.#unpacked = undefined;
+    this.#packedLeft = isPacked ? restBytes : 0;
+    this.#dataLeft = decoded.value.bytes;
+    return { kind: "data", ...decoded.value };
+  }
+
+  /** Reads the current ZDATA frame whole. */
+  async #unpack(): Promise<void> {
+    this.#packedBuffer ??= new Uint8Array(limits.frameBytesMax);
+    const packed = this.#packedBuffer.subarray(0, this.#packedLeft);
+    await this.#readInto(packed);
+    this.#packedLeft = 0;
+    this.#unpacked = decompress(packed, this.#dataLeft);
+    if (this.#unpacked === undefined) throw this.#illegal("a ZDATA frame that is not what it says");
   }
 
   /** Has at least `bytes` in the buffer; false where the stream ended before the first of them. */

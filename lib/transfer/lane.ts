@@ -9,8 +9,11 @@ import { limits } from "../core/limits.ts";
 import type { ByteStream, Endpoint } from "../core/transport.ts";
 import type { Manifest } from "../content/manifest.ts";
 import type { PartFile } from "../content/part_file.ts";
+import { Reuse } from "../content/reuse.ts";
 import type { Queued } from "../wire/frame.ts";
-import { downloadFrom, type FetchIdentity, type PieceSource } from "./download.ts";
+import { downloadFrom, type DownloadOptions } from "./download.ts";
+import type { FetchIdentity } from "./holder_talk.ts";
+import type { PieceSource } from "./piece_receiver.ts";
 import type { Bitfield } from "./piece_picker.ts";
 import type { Timers } from "./timers.ts";
 import type { VerifiedHolder } from "./verified_holder.ts";
@@ -29,6 +32,8 @@ export type Connect = (
 export interface LaneWork {
   readonly source: PieceSource;
   readonly part: PartFile | undefined;
+  /** Paths of files here that may have blocks of it. */
+  readonly alike?: readonly string[] | undefined;
 }
 
 export interface LaneOptions {
@@ -41,8 +46,8 @@ export interface LaneOptions {
   readonly begin: (manifest: Manifest, has: Bitfield | undefined) => Promise<LaneWork>;
   /** Told that bytes came, verified or not: the holder is alive. */
   readonly onReceived: () => void;
-  /** Told of each piece that is verified, written and noted. */
-  readonly onPiece: (piece: number, bytes: number) => void;
+  /** Told of each piece that is verified, written and noted, and how many of its bytes were here already. */
+  readonly onPiece: DownloadOptions["onPiece"];
   /** Told of its place in the holder's queue, while it waits there. */
   readonly onQueued?: ((queued: Queued) => void) | undefined;
 }
@@ -54,14 +59,22 @@ export type Lane = (options: LaneOptions) => Promise<void>;
 export function laneHere(connect: Connect): Lane {
   return async (options) => {
     const stream = await dial(options.holder, connect, options.signal);
+    using opened = new DisposableStack();
     await downloadFrom(stream, {
       ...options,
       async begin(manifest, has) {
-        const { source, part } = await options.begin(manifest, has);
-        return { source, sink: part ?? noSink };
+        const { source, part, alike } = await options.begin(manifest, has);
+        const reuse = openReuse(alike, manifest);
+        if (reuse !== undefined) opened.use(reuse);
+        return { source, sink: part ?? noSink, reuse };
       },
     });
   };
+}
+
+/** Opens the files that may have blocks of the content, if there are any. */
+export function openReuse(paths: readonly string[] | undefined, manifest: Manifest): Reuse | undefined {
+  return paths === undefined || paths.length === 0 ? undefined : Reuse.open(paths, manifest);
 }
 
 /** Tries the holder's endpoints in turn. @throws {NetworkError} Of the last one. */

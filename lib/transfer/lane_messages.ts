@@ -13,7 +13,7 @@ import {
 import type { Content } from "../core/ids.ts";
 import type { PartTarget } from "../content/part_file.ts";
 import type { Queued } from "../wire/frame.ts";
-import type { FetchIdentity } from "./download.ts";
+import type { FetchIdentity } from "./holder_talk.ts";
 import type { Bitfield } from "./piece_picker.ts";
 import type { VerifiedHolder } from "./verified_holder.ts";
 
@@ -30,7 +30,12 @@ export type ToThread =
     readonly identity: PlainIdentity;
   }
   /** Answers `begin`; no target: nothing is to be fetched. */
-  | { readonly kind: "begun"; readonly lane: number; readonly target: PartTarget | undefined }
+  | {
+    readonly kind: "begun";
+    readonly lane: number;
+    readonly target: PartTarget | undefined;
+    readonly alike: readonly string[] | undefined;
+  }
   /** A piece to ask for, which is noted as asked. */
   | { readonly kind: "piece"; readonly lane: number; readonly piece: number }
   /** There are no more pieces. */
@@ -46,7 +51,14 @@ export type FromThread =
   | { readonly kind: "received"; readonly lane: number }
   | { readonly kind: "queued"; readonly lane: number; readonly queued: Queued }
   /** A piece is verified and written. */
-  | { readonly kind: "wrote"; readonly lane: number; readonly piece: number; readonly bytes: number }
+  | {
+    readonly kind: "wrote";
+    readonly lane: number;
+    readonly piece: number;
+    readonly bytes: number;
+    readonly reusedBytes: number;
+    readonly wireBytes: number;
+  }
   | { readonly kind: "ended"; readonly lane: number; readonly error: PlainError | undefined };
 
 /** An error as data: errors lose their class on the way between threads. */

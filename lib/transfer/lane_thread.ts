@@ -9,8 +9,9 @@ import type { Manifest } from "../content/manifest.ts";
 import { PartWriter } from "../content/part_file.ts";
 import { signingKeyFrom } from "../session/device_key.ts";
 import type { Queued } from "../wire/frame.ts";
-import { downloadFrom, type PieceSource, type PieceWork } from "./download.ts";
-import { type Connect, dial } from "./lane.ts";
+import { downloadFrom } from "./download.ts";
+import type { PieceSource, PieceWork } from "./piece_receiver.ts";
+import { type Connect, dial, openReuse } from "./lane.ts";
 import { type FromThread, plainFrom, type ToThread } from "./lane_messages.ts";
 import type { Bitfield } from "./piece_picker.ts";
 import { systemTimers } from "./timers.ts";
@@ -74,7 +75,8 @@ class ThreadLane implements PieceSource {
       signal,
       begin: (manifest, has) => this.#begin(manifest, has, opened),
       onReceived: () => this.#received(),
-      onPiece: (piece, bytes) => this.#post({ kind: "wrote", lane, piece, bytes }),
+      onPiece: (piece, bytes, reusedBytes, wireBytes) =>
+        this.#post({ kind: "wrote", lane, piece, bytes, reusedBytes, wireBytes }),
       onQueued: (queued) => this.#queued(queued),
     });
   }
@@ -121,10 +123,13 @@ class ThreadLane implements PieceSource {
 
   async #begin(manifest: Manifest, has: Bitfield | undefined, opened: DisposableStack): Promise<PieceWork> {
     this.#post({ kind: "begin", lane: this.#start.lane, layer: manifest.layer, has });
-    const { target } = await this.#begun.promise;
+    const { target, alike } = await this.#begun.promise;
     const writer = target === undefined ? undefined : opened.use(new PartWriter(target));
+    const reuse = openReuse(alike, manifest);
+    if (reuse !== undefined) opened.use(reuse);
     return {
       source: this,
+      reuse,
       sink: {
         asked() {}, // Noted before it came here.
         writeVerified: (piece, bytes) => writer!.write(manifest.pieceRange(piece).offset, bytes),

@@ -15,8 +15,8 @@ import { errorFrom, type FromThread, type ToThread } from "./lane_messages.ts";
 export const threadedFromBytes = 32 * mib;
 /** Threads, each with as many lanes as come: two keep up with any network, and a holder's machine is no faster. */
 const threadsMax = 2;
-/** Threads without a lane end after this, in milliseconds. */
-const idleMs = 30_000;
+/** Threads without a lane end after this, in milliseconds: what a fetch leaves in one is 15 MB and more, and a new one takes 50 ms. */
+const idleMs = 1_000;
 
 export class LaneThreads implements Disposable {
   readonly #startThread: () => Worker;
@@ -149,7 +149,7 @@ class LaneHere {
       case "queued":
         return this.#options.onQueued?.(message.queued);
       case "wrote":
-        return this.#wrote(message.piece, message.bytes);
+        return this.#wrote(message);
       case "ended":
         if (message.error === undefined) this.#ended.resolve();
         else this.#ended.reject(errorFrom(message.error));
@@ -166,7 +166,8 @@ class LaneHere {
     const manifest = manifestFrom(this.#options.content, layer);
     if (!manifest.ok) throw new ContentError("integrity", `Cannot use a manifest: ${manifest.error}`);
     this.#work = await this.#options.begin(manifest.value, has);
-    this.#post({ kind: "begun", lane: this.#number, target: this.#work.part?.target });
+    const { part, alike } = this.#work;
+    this.#post({ kind: "begun", lane: this.#number, target: part?.target, alike });
   }
 
   /** Gives pieces for as long as some are wanted, one after the other. */
@@ -188,10 +189,10 @@ class LaneHere {
     this.#isFeeding = false;
   }
 
-  #wrote(piece: number, bytes: number): void {
+  #wrote({ piece, bytes, reusedBytes, wireBytes }: Extract<FromThread, { readonly kind: "wrote" }>): void {
     try {
       this.#work!.part!.noteWritten(piece);
-      this.#options.onPiece(piece, bytes);
+      this.#options.onPiece(piece, bytes, reusedBytes, wireBytes);
     } catch (error) {
       if (!(error instanceof ShoalError)) throw error;
       this.fail(error);

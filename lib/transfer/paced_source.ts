@@ -4,7 +4,7 @@
  * use is kept, so that a connection that ends, or opens and closes, costs none.  (pure over the flow that is passed in)
  */
 
-import type { PieceSource } from "./download.ts";
+import type { PieceSource } from "./piece_receiver.ts";
 import type { Flow } from "./rate_limiter.ts";
 
 /** The turns of one fetch in one flow. */
@@ -44,6 +44,11 @@ export class Turns {
 
   use(): void {
     this.#isHere = false;
+  }
+
+  /** Notes that so many bytes of a turn were not needed. */
+  giveBack(bytes: number): void {
+    this.#flow.giveBack(bytes);
   }
 
   /** Waits for the turn that comes. */

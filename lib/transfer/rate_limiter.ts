@@ -17,6 +17,8 @@ export interface Flow extends Disposable {
    * Those of one flow are served in their order. Rejects with the signal's reason, and with `interrupted` once the flow is disposed.
    */
   take(bytes: number, signal?: AbortSignal): Promise<void> | undefined;
+  /** Takes back bytes that were asked for and did not have to go. */
+  giveBack(bytes: number): void;
   /** How much to take at once: little where the limit is low, so that the other side is never left without a byte for long. */
   readonly stepBytes: number;
   /** The flow's own limit beside that of all; undefined is none. Holds at once, for those who wait too. */
@@ -83,6 +85,12 @@ export class RateLimiter {
     }
     const flow: LimitedFlow = new LimitedFlow(group, own, {
       take: (bytes, signal) => this.#take(flow, bytes, signal),
+      giveBack: (bytes) => {
+        this.#bucket.pay(-bytes);
+        own.pay(-bytes);
+        group.hadBytes -= bytes;
+        this.#serve();
+      },
       stepBytes: () => this.#stepBytes(flow),
       change: (limit) => {
         own.change(limit, this.#timers.nowMs());
@@ -207,6 +215,7 @@ export class RateLimiter {
 /** What a flow asks of its limiter. */
 interface Moves {
   readonly take: (bytes: number, signal: AbortSignal | undefined) => Promise<void> | undefined;
+  readonly giveBack: (bytes: number) => void;
   readonly stepBytes: () => number;
   readonly change: (limit: number | undefined) => void;
   readonly close: () => void;
@@ -227,6 +236,10 @@ class LimitedFlow implements Flow {
 
   take(bytes: number, signal?: AbortSignal): Promise<void> | undefined {
     return this.#moves.take(bytes, signal);
+  }
+
+  giveBack(bytes: number): void {
+    this.#moves.giveBack(bytes);
   }
 
   get stepBytes(): number {

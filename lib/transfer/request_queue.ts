@@ -1,11 +1,13 @@
 /**
  * request_queue: what a fetching side has asked for and was not sent yet. Laws: 1) a range is legal before it is kept: within the
  * content, not empty, and all that is unsent together bounded, so that a million small ranges cost the asker its connection and us
- * nothing;  2) ranges are served in the order in which they were asked for.  (pure)
+ * nothing;  2) what is asked for is served in that order.  (pure)
  */
 
+import type { Bytes } from "../core/bytes.ts";
 import { ProtocolError, type ShoalError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
+import { pieceCount } from "../content/merkle.ts";
 import type { BlockRange } from "../wire/frame.ts";
 
 /** A range of a content in bytes. */
@@ -14,10 +16,19 @@ export interface ByteRange {
   readonly bytes: number;
 }
 
+/**
+ * What is sent next: a range of the connection's content, the hashes of the blocks of one of its pieces, or all of a small content by
+ * a ticket of its own.
+ */
+export type Wanted = ByteRange | { readonly leavesOf: number } | { readonly ticket: Bytes };
+
 export class RequestQueue {
   readonly #contentBytes: number;
-  #ranges: ByteRange[] = [];
+  #wanted: Wanted[] = [];
   #unsentBytes = 0;
+  #takes = 0;
+  /** LEAVES so far, in pieces. */
+  #leaves = 0;
   #end: { readonly error?: ShoalError } | undefined;
   #wake: () => void = () => {};
 
@@ -35,25 +46,57 @@ export class RequestQueue {
       const bytes = Math.min(count * limits.blockBytes, this.#contentBytes - offset);
       if (this.#unsentBytes + bytes > limits.outstandingBytesMax) throw illegal("more asked ahead than allowed");
       this.#unsentBytes += bytes;
-      this.#ranges.push({ offset, bytes });
+      this.#wanted.push({ offset, bytes });
     }
+    this.#wake();
+  }
+
+  /**
+   * Takes the pieces of one LEAVES. Each may be asked for once: hashing costs us more than asking costs the other side.
+   * @throws {ProtocolError} If there is no such piece, or they are too many.
+   */
+  addLeaves(pieces: readonly number[]): void {
+    const count = pieceCount(this.#contentBytes);
+    if (pieces.length === 0) throw illegal("LEAVES without pieces");
+    this.#leaves += pieces.length;
+    if (this.#leaves > count) throw illegal("LEAVES of more pieces than there are");
+    for (const leavesOf of pieces) {
+      if (leavesOf >= count) throw illegal("LEAVES of a piece beyond the end");
+      this.#wanted.push({ leavesOf });
+    }
+    this.#wake();
+  }
+
+  /** Takes the ticket of one TAKE. @throws {ProtocolError} If they are too many. */
+  addTake(ticket: Bytes): void {
+    if (this.#takes >= limits.takesMax) throw illegal("more asked ahead than allowed");
+    this.#takes++;
+    this.#wanted.push({ ticket });
     this.#wake();
   }
 
   /** Whether nothing is asked for at the moment. */
   get isEmpty(): boolean {
-    return this.#ranges.length === 0;
+    return this.#wanted.length === 0;
   }
 
-  /** Waits for the next range; undefined once the other side is done. @throws {ShoalError} What `fail` was called with. */
-  async next(): Promise<ByteRange | undefined> {
+  /** Waits for what is next; undefined once the other side is done. @throws {ShoalError} What `fail` was called with. */
+  async next(): Promise<Wanted | undefined> {
     for (;;) {
       if (this.#end?.error !== undefined) throw this.#end.error;
       if (this.#end !== undefined) return undefined;
-      const range = this.#ranges.shift();
-      if (range !== undefined) return range;
+      const wanted = this.#wanted.shift();
+      if (wanted !== undefined) return wanted;
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
+  }
+
+  /** The ticket of the next, if that is a TAKE and is here already. */
+  nextTake(): Bytes | undefined {
+    const [wanted] = this.#wanted;
+    if (wanted === undefined || !("ticket" in wanted)) return undefined;
+    this.#wanted.shift();
+    return wanted.ticket;
   }
 
   /**
@@ -63,6 +106,8 @@ export class RequestQueue {
   async areWantedAfter(turn: Promise<void>): Promise<boolean> {
     let isTurn = false;
     const came = turn.then(() => void (isTurn = true));
+    // Once the other side is done, nobody hears of a turn that ends with its flow.
+    came.catch(() => {});
     while (!isTurn && this.#end === undefined) {
       await Promise.race([came, new Promise<void>((resolve) => this.#wake = resolve)]);
     }
@@ -70,9 +115,14 @@ export class RequestQueue {
     return this.#end === undefined;
   }
 
-  /** Notes that so many bytes are no longer unsent. */
+  /** Notes that so many bytes of ranges are no longer unsent. */
   sent(bytes: number): void {
     this.#unsentBytes -= bytes;
+  }
+
+  /** Notes that so many TAKEs are answered. */
+  taken(count: number): void {
+    this.#takes -= count;
   }
 
   /** The other side is done: what it asked for and has not got it no longer wants. */

@@ -22,24 +22,20 @@ import type { Content, DeviceId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import type { ByteStream, Endpoint } from "../core/transport.ts";
 import { protocolVersion } from "../core/version.ts";
+import { leavesOf } from "../content/leaves.ts";
 import { verifyDevice, verifyTransfer } from "../session/proofs.ts";
 import type { Random } from "../session/random.ts";
 import { openTicket } from "../session/ticket.ts";
-import {
-  dataHeaderBytes,
-  encodeFrame,
-  type HavePieces,
-  type Hello,
-  type Queued,
-  writeDataHeader,
-} from "../wire/frame.ts";
+import { encodeFrame, type HavePieces, type Hello, type Queued } from "../wire/frame.ts";
 import type { TicketKey } from "../wire/message.ts";
 import type { Ticket } from "../wire/ticket.ts";
+import { DataWriter } from "./data_writer.ts";
 import { FrameStream } from "./frame_stream.ts";
 import type { Bitfield } from "./piece_picker.ts";
 import type { Flow } from "./rate_limiter.ts";
 import { RequestQueue } from "./request_queue.ts";
 import type { Timers } from "./timers.ts";
+import { answerTakes, type TakeLine, type TakenContent } from "./take_answers.ts";
 import type { SlotUser, UploadSlots } from "./upload_slots.ts";
 
 /** How long a refused side has to read why, in milliseconds. */
@@ -99,6 +95,8 @@ export interface UploadDeps {
   readonly onChanged: (content: Content) => void;
   /** Takes an upload into the list of those that run; whoever disposes of the answer ends its place there. May refuse it. */
   readonly register: (upload: RunningUpload) => Disposable | ShoalError;
+  /** Whether a ticket was made void before its time. */
+  readonly isRevoked: (ticket: Pick<Ticket, "deviceId" | "expiresAtMs">) => boolean;
   readonly slots: UploadSlots;
   /** Opens the part of an upload in this peer's limits, by whose it is and where it goes; it is disposed with the upload. */
   readonly openFlow: (account: string, to: Endpoint | undefined) => Flow;
@@ -133,9 +131,8 @@ export async function serveConnection(
     const lastSlice = await sendManifest(line, source.layer);
     if (lastSlice === undefined) return undefined;
     using _news = await sendHave(frames, lastSlice, source.partial);
-    const read = (offset: number, buffer: Uint8Array) =>
-      guardSource(upload.content, deps, () => source.read(offset, buffer));
-    await sendRanges(line, read);
+    const { read } = guardedSource(upload.content, source, deps);
+    await sendWanted(line, { read, writer: dataWriter(line, read, deps), takes: takeLine(line, deps) });
     return undefined;
   } catch (error) {
     if (!(error instanceof ShoalError)) throw error;
@@ -215,11 +212,7 @@ async function meet(frames: FrameStream, deps: UploadDeps): Promise<Ticket> {
 
 /** The cheap checks first: without a ticket of ours nobody costs us a signature. */
 function checkHello(hello: Hello, nonce: Uint8Array, deps: UploadDeps): Ticket {
-  const opened = openTicket(deps.ticketKeys(), hello.ticket);
-  if (!opened.ok) throw refusal("denied", opened.error);
-  const ticket = opened.value;
-  if (ticket.expiresAtMs <= deps.coordinatorNowMs()) throw refusal("denied", "an expired ticket");
-  if (ticket.deviceId !== hello.deviceId) throw refusal("denied", "a ticket of another device");
+  const ticket = checkTicket(hello.ticket, hello.deviceId, deps);
   if (!verifyTransfer(hello.deviceId, hello.proof, deps.certificateHash, nonce, hello.ticket)) {
     throw refusal("denied", "a proof that is not of this device and connection");
   }
@@ -229,6 +222,17 @@ function checkHello(hello: Hello, nonce: Uint8Array, deps: UploadDeps): Ticket {
   if (deps.checkAccountKey(ticket.account, hello.accountKey) === "changed") {
     throw refusal("untrusted", "the account has another key than the one remembered here");
   }
+  return ticket;
+}
+
+/** A ticket that this device may use now. @throws {ShoalError} `denied`. */
+function checkTicket(sealed: Uint8Array, deviceId: DeviceId, deps: UploadDeps): Ticket {
+  const opened = openTicket(deps.ticketKeys(), sealed);
+  if (!opened.ok) throw refusal("denied", opened.error);
+  const ticket = opened.value;
+  if (ticket.expiresAtMs <= deps.coordinatorNowMs()) throw refusal("denied", "an expired ticket");
+  if (ticket.deviceId !== deviceId) throw refusal("denied", "a ticket of another device");
+  if (deps.isRevoked(ticket)) throw refusal("denied", "the ticket was revoked");
   return ticket;
 }
 
@@ -265,13 +269,24 @@ function guardSource<T>(content: Content, deps: UploadDeps, step: () => T): T {
   }
 }
 
+/** A source whose reading tells what went wrong as the other side may know it. */
+function guardedSource(content: Content, source: ServedContent, deps: UploadDeps): ServedContent {
+  return {
+    ...{ layer: source.layer, partial: source.partial },
+    read: (offset, buffer) => guardSource(content, deps, () => source.read(offset, buffer)),
+    [Symbol.dispose]: () => source[Symbol.dispose](),
+  };
+}
+
 /** Waits for a slot before what is sent next; false if the other side is done before it comes. */
-async function haveSlot({ slot, requests, upload }: Line): Promise<boolean> {
+function haveSlot(line: Line): Promise<boolean> {
+  return slotTurn(line) ?? Promise.resolve(true);
+}
+
+/** The wait for a slot; undefined where there is one. */
+function slotTurn({ slot, requests, upload }: Line): Promise<boolean> | undefined {
   const turn = slot.take();
-  if (turn === undefined) return true;
-  const isWanted = await requests.areWantedAfter(turn);
-  upload.place = undefined;
-  return isWanted;
+  return turn && requests.areWantedAfter(turn).finally(() => upload.place = undefined);
 }
 
 /**
@@ -337,23 +352,87 @@ function bitsOf(pieces: readonly number[]): HavePieces {
   return { first, bits };
 }
 
-/** Sends ranges in the order in which they were asked for, until the other side is done. */
-async function sendRanges(line: Line, read: (offset: number, buffer: Uint8Array) => void): Promise<void> {
-  const { frames, upload, slot, requests } = line;
-  const frame = new Uint8Array(dataHeaderBytes + Math.min(limits.frameBytesMax, upload.content.bytes));
+/** What writes the ranges of this connection's content. */
+function dataWriter(
+  { frames, upload, requests }: Line,
+  read: (offset: number, buffer: Uint8Array) => void,
+  { timers, slots }: UploadDeps,
+): DataWriter {
+  return new DataWriter({
+    ...{ frames, timers, read },
+    contentBytes: upload.content.bytes,
+    uploads: () => slots.held,
+    async haveTurn(bytes) {
+      const turn = upload.flow.take(bytes);
+      return turn === undefined || await requests.areWantedAfter(turn);
+    },
+  });
+}
+
+/** What answering TAKEs on this connection needs. */
+function takeLine(line: Line, deps: UploadDeps): TakeLine {
+  const { frames, upload, requests } = line;
+  return {
+    next: () => requests.nextTake(),
+    open: (ticket) => openTaken(ticket, upload, deps),
+    slot: () => slotTurn(line),
+    turn(bytes) {
+      const turn = upload.flow.take(bytes);
+      return turn && requests.areWantedAfter(turn);
+    },
+    async write(answers, count, contentBytes) {
+      await frames.write(answers);
+      requests.taken(count);
+      upload.sentBytes += contentBytes;
+    },
+  };
+}
+
+/** Opens a content of one piece that a TAKE asks for; or answers why not. */
+function openTaken(sealed: Bytes, { deviceId, account }: Upload, deps: UploadDeps): TakenContent | ShoalError {
+  try {
+    const ticket = checkTicket(sealed, deviceId, deps);
+    const content: Content = { id: ticket.id, bytes: ticket.bytes };
+    if (ticket.account !== account) throw refusal("denied", "a ticket of another account");
+    if (content.bytes === 0 || content.bytes > limits.takenBytesMax) throw refusal("usage", "it is not of one piece");
+    const source = openSource(content, deps);
+    if (source.partial !== undefined) {
+      source[Symbol.dispose]();
+      throw refusal("notFound", "it is not whole here");
+    }
+    return { bytes: content.bytes, source: guardedSource(content, source, deps) };
+  } catch (error) {
+    if (!(error instanceof ShoalError)) throw error;
+    return error;
+  }
+}
+
+/** Sends what was asked for in that order, until the other side is done. */
+async function sendWanted(
+  line: Line,
+  { read, writer, takes }: {
+    readonly read: (offset: number, buffer: Uint8Array) => void;
+    readonly writer: DataWriter;
+    readonly takes: TakeLine;
+  },
+): Promise<void> {
+  const { upload, slot, requests } = line;
   for (;;) {
     if (requests.isEmpty) slot.rest();
     const range = await requests.next();
     if (range === undefined) return;
+    if ("leavesOf" in range) {
+      if (!await sendLeaves(line, read, range.leavesOf)) return;
+      continue;
+    }
+    if ("ticket" in range) {
+      if (!await answerTakes(range.ticket, takes)) return;
+      continue;
+    }
     for (let at = 0; at < range.bytes;) {
       if (!await haveSlot(line)) return;
       const bytes = Math.min(upload.flow.stepBytes, range.bytes - at);
-      const turn = upload.flow.take(dataHeaderBytes + bytes);
-      if (turn !== undefined && !await requests.areWantedAfter(turn)) return;
-      const whole = frame.subarray(0, dataHeaderBytes + bytes);
-      writeDataHeader(whole, range.offset + at, bytes);
-      read(range.offset + at, whole.subarray(dataHeaderBytes));
-      await frames.write(whole);
+      if (!await writer.write(range.offset + at, bytes)) return;
       requests.sent(bytes);
       upload.sentBytes += bytes;
       at += bytes;
@@ -361,14 +440,30 @@ async function sendRanges(line: Line, read: (offset: number, buffer: Uint8Array)
   }
 }
 
+/** Sends the hashes of a piece's blocks; false if the other side is done before. */
+async function sendLeaves(
+  line: Line,
+  read: (offset: number, buffer: Uint8Array) => void,
+  piece: number,
+): Promise<boolean> {
+  const { frames, upload, requests } = line;
+  if (!await haveSlot(line)) return false;
+  const leaves = await leavesOf(upload.content, piece, read);
+  const frame = encodeFrame({ kind: "leafHashes", piece, leaves });
+  const turn = upload.flow.take(frame.length);
+  if (turn !== undefined && !await requests.areWantedAfter(turn)) return false;
+  await frames.write(frame);
+  return true;
+}
+
 /** Takes requests while others are served; ends with the stream. What goes wrong is told to whoever waits for the next request. */
 async function readRequests(frames: FrameStream, requests: RequestQueue): Promise<void> {
   try {
     for (let frame = await frames.readFrame(); frame !== undefined; frame = await frames.readFrame()) {
-      if (frame.kind !== "request") {
-        throw new ProtocolError(`Cannot serve this: ${frame.kind} is not for the fetching side`);
-      }
-      requests.add(frame.ranges);
+      if (frame.kind === "request") requests.add(frame.ranges);
+      else if (frame.kind === "leaves") requests.addLeaves(frame.pieces);
+      else if (frame.kind === "take") requests.addTake(frame.ticket);
+      else throw new ProtocolError(`Cannot serve this: ${frame.kind} is not for the fetching side`);
     }
     requests.end();
   } catch (error) {

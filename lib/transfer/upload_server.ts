@@ -1,7 +1,7 @@
 /**
  * upload_server: everybody who fetches from this device at once. Laws: 1) who has not proven itself takes one of few places, and few of
  * one address, and loses it in seconds;  2) the number of uploads is bounded: above it new connections wait in the listener's
- * backlog; how many of them are sent to at once is upload_slots.ts's;  3) what is revoked ends at once and stays out: a ticket given before the revocation opens nothing more.
+ * backlog, and one account has but a part of it; how many of them are sent to at once is upload_slots.ts's;  3) what is revoked ends at once and stays out: a ticket given before the revocation opens nothing more.
  * Spec: PROTOCOL.md "Transfer", "REVOKE".  (I/O: over a listener that is passed in)
  */
 
@@ -19,7 +19,7 @@ export interface Listener {
   close(): void;
 }
 
-export interface UploadServerOptions extends Omit<UploadDeps, "register" | "slots"> {
+export interface UploadServerOptions extends Omit<UploadDeps, "register" | "isRevoked" | "slots"> {
   /** Closed with the server. */
   readonly listener: Listener;
   /** Told why each connection ended, for the log: undefined if the other side was done. */
@@ -31,6 +31,8 @@ export interface Revocation {
   readonly contents: readonly Content[];
   readonly devices: readonly DeviceId[];
 }
+
+type RevocableTicket = Parameters<UploadDeps["isRevoked"]>[0];
 
 export class UploadServer {
   readonly #options: UploadServerOptions;
@@ -127,7 +129,8 @@ export class UploadServer {
       return this.#register(upload);
     };
     try {
-      const deps = { ...this.#options, slots: this.#slots, register };
+      const isRevoked = (ticket: RevocableTicket) => this.#isRevoked(ticket);
+      const deps = { ...this.#options, slots: this.#slots, register, isRevoked };
       this.#options.onEnd(await serveConnection(stream, deps, this.#stop.signal));
     } catch (error) {
       // A mistake of ours that one connection met must not end the others.
@@ -137,13 +140,18 @@ export class UploadServer {
     }
   }
 
+  #isRevoked({ deviceId, expiresAtMs }: RevocableTicket): boolean {
+    const revokedAtMs = this.#revokedAtMs.get(deviceId);
+    return revokedAtMs !== undefined && expiresAtMs - limits.ticketMs <= revokedAtMs;
+  }
+
   #register(upload: RunningUpload): Disposable | ShoalError {
-    const revokedAtMs = this.#revokedAtMs.get(upload.deviceId);
-    if (revokedAtMs !== undefined && upload.expiresAtMs - limits.ticketMs <= revokedAtMs) {
-      return new ShoalError("denied", "Cannot serve this: the ticket was revoked");
-    }
     if (this.#uploads.size >= limits.uploadsMax) {
       return new ShoalError("busy", "Cannot serve this: too many uploads run already");
+    }
+    const ofAccount = this.uploads.filter(({ account }) => account === upload.account).length;
+    if (ofAccount >= limits.uploadsPerAccountMax) {
+      return new ShoalError("busy", "Cannot serve this: too many uploads to this account run already");
     }
     this.#uploads.set(upload, this.#nextNumber++);
     return {

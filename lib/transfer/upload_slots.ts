@@ -1,8 +1,9 @@
 /**
- * upload_slots: to whom bytes of content are sent at the moment, and who waits for that. Laws: 1) at most `uploadSlots` connections have
- * a slot; the others wait, and each is told its place;  2) the next slot goes to the account that has the fewest, of these to the one
- * whose turn was the longest ago, and within an account to who came first: many connections get no more than one;  3) while others
- * wait a slot is lost by who asks for nothing, and given back at the end of a turn: nobody waits for a file that takes hours.
+ * upload_slots: to whom bytes of content are sent at the moment, and who waits for that. Laws: 1) `uploadSlots` connections are sent to;
+ * the others wait, and each is told its place;  2) the next slot goes to the account that has the fewest, of these to the one whose
+ * turn was the longest ago, and within an account to who came first: many connections get no more than one;  3) who has a slot and
+ * asks for nothing keeps nobody waiting: others are sent to meanwhile, and a round trip later it goes on beside them; when it asks for
+ * nothing for longer while others wait, and at the end of a turn, the slot is lost: nobody waits for a file that takes hours.
  * Spec: PROTOCOL.md "QUEUED".  (pure: the clock and the timers are passed in)
  */
 
@@ -18,6 +19,8 @@ export interface SlotUser extends Disposable {
   rest(): void;
 }
 
+/** Slots that are out at the most, with those of connections that ask for nothing, for each that is sent to. */
+const slotsPerSend = 4;
 /** How long slots are held, before any was given back, and how much the last one counts. */
 const heldFirstMs = 1_000;
 const heldWeight = 0.1;
@@ -37,6 +40,8 @@ export class UploadSlots {
   readonly #slotsMax: number;
   readonly #accounts = new Map<string, Account>();
   readonly #holding = new Set<User>();
+  /** How many of these ask for nothing. */
+  #resting = 0;
   /** In the order of their coming. */
   readonly #waiting = new Set<User>();
   #turn = 0;
@@ -46,6 +51,11 @@ export class UploadSlots {
   constructor(timers: Timers, slotsMax: number = limits.uploadSlots) {
     this.#timers = timers;
     this.#slotsMax = slotsMax;
+  }
+
+  /** How many have a slot. */
+  get held(): number {
+    return this.#holding.size;
   }
 
   /** Begins one connection's part. @param onPlace Told its place when it begins to wait, when that changes, and now and then. */
@@ -59,18 +69,29 @@ export class UploadSlots {
     const user = new User(account, onPlace);
     return {
       take: () => this.#take(user),
-      rest: () => void (user.restsFromMs ??= this.#timers.nowMs()),
+      rest: () => this.#rest(user),
       [Symbol.dispose]: () => this.#leave(user),
     };
   }
 
+  #rest(user: User): void {
+    if (user.restsFromMs !== undefined) return;
+    user.restsFromMs = this.#timers.nowMs();
+    if (!this.#holding.has(user)) return;
+    this.#resting++;
+    this.#serve();
+  }
+
   #take(user: User): Promise<void> | undefined {
-    user.restsFromMs = undefined;
     if (this.#holding.has(user)) {
-      const isOver = this.#timers.nowMs() - user.heldFromMs >= limits.uploadTurnMs;
-      if (!isOver || this.#waiting.size === 0) return undefined;
+      if (!this.#isLost(user)) {
+        if (user.restsFromMs !== undefined) this.#resting--;
+        user.restsFromMs = undefined;
+        return undefined;
+      }
       this.#release(user);
     }
+    user.restsFromMs = undefined;
     const { promise, resolve } = Promise.withResolvers<void>();
     user.onTurn = resolve;
     this.#waiting.add(user);
@@ -78,6 +99,14 @@ export class UploadSlots {
     if (this.#holding.has(user)) return undefined;
     this.#tell((other) => other === user);
     return promise;
+  }
+
+  /** Whether others go before one that has a slot and asks again. */
+  #isLost({ heldFromMs, restsFromMs = Infinity }: User): boolean {
+    const nowMs = this.#timers.nowMs();
+    const isWanted = this.#waiting.size > 0;
+    const hasRested = nowMs - restsFromMs >= limits.uploadRestMs;
+    return isWanted && nowMs - heldFromMs >= limits.uploadTurnMs || hasRested && (isWanted || !this.#canSend());
   }
 
   #leave(user: User): void {
@@ -92,7 +121,7 @@ export class UploadSlots {
 
   /** Gives out what is free. */
   #serve(): void {
-    while (this.#waiting.size > 0 && (this.#holding.size < this.#slotsMax || this.#releaseResting())) {
+    while (this.#waiting.size > 0 && this.#canSend() && (this.#hasFree() || this.#releaseResting())) {
       const user = this.#order()[0]!;
       this.#waiting.delete(user);
       this.#holding.add(user);
@@ -101,6 +130,15 @@ export class UploadSlots {
       user.onTurn();
     }
     this.#arm();
+  }
+
+  /** Whether fewer are sent to than may be. */
+  #canSend(): boolean {
+    return this.#holding.size - this.#resting < this.#slotsMax;
+  }
+
+  #hasFree(): boolean {
+    return this.#holding.size < slotsPerSend * this.#slotsMax;
   }
 
   /** Who is served next, and so on. */
@@ -117,6 +155,7 @@ export class UploadSlots {
 
   #release(user: User): void {
     this.#holding.delete(user);
+    if (user.restsFromMs !== undefined) this.#resting--;
     user.account.slots--;
     user.account.turn = ++this.#turn;
     this.#heldMs += heldWeight * (this.#heldFor(user) - this.#heldMs);

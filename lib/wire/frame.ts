@@ -13,9 +13,14 @@
  *     7 HEARTBEAT both empty
  *     8 HAVE      H→F  empty: all pieces; else first piece 0:4, and a bit for each from there on, the highest of a byte first
  *     9 QUEUED    H→F  CBOR [place, expectedMs]
+ *     10 LEAVES   F→H  CBOR [[piece, …]]
+ *     11 LEAF_HASHES H→F  piece 0:4, raw: the hashes of its blocks
+ *     12 ZDATA    H→F  offset 5:8, bytes of the content 13:4, then these as a zstd frame
+ *     13 TAKE     F→H  raw: a ticket for a content of one piece
+ *     14 MISSING  H→F  CBOR [code]: what the TAKE whose turn it is gets instead of DATA
  */
 
-import type { Bytes } from "../core/bytes.ts";
+import { type Bytes, copyBytes } from "../core/bytes.ts";
 import { fail, ok, type Result } from "../core/errors.ts";
 import type { DeviceId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
@@ -31,12 +36,21 @@ export const frameTypes = {
   heartbeat: 7,
   have: 8,
   queued: 9,
+  leaves: 10,
+  leafHashes: 11,
+  zdata: 12,
+  take: 13,
+  missing: 14,
 } as const;
 
 export const frameHeaderBytes = 5;
 /** Header and offset of a DATA frame. */
 export const dataHeaderBytes = 13;
+/** Header, offset and content bytes of a ZDATA frame. */
+export const zdataHeaderBytes = 17;
 
+/** SHA-256. */
+const leafBytes = 32;
 const blockMax = limits.fileBytesMax / limits.blockBytes;
 
 const challenge = record({ version: uint(255, 1), nonce: bytes(32) });
@@ -60,6 +74,11 @@ const refused = record({
 /** The place in the holder's queue, from 1, and when it will be served, as far as one can tell. */
 const queued = record({ place: uint(65_535, 1), expectedMs: uint(3_600_000) });
 
+/** Pieces of whose blocks the hashes are wanted. */
+const leaves = record({ pieces: list(uint(limits.piecesMax - 1), limits.rangesMax) });
+
+const missing = record({ code: uint(255) });
+
 export type Challenge = ValueOf<typeof challenge>;
 export type Hello = ValueOf<typeof hello>;
 export type BlockRange = ValueOf<typeof range>;
@@ -76,7 +95,12 @@ export type Frame =
   | { readonly kind: "heartbeat" }
   /** Pieces that the holder has; undefined: all of them. Follows MANIFEST, and again as it gets more. */
   | { readonly kind: "have"; readonly pieces: HavePieces | undefined }
-  | ({ readonly kind: "queued" } & Queued);
+  | ({ readonly kind: "queued" } & Queued)
+  | { readonly kind: "leaves"; readonly pieces: readonly number[] }
+  /** The SHA-256 of each block of a piece, in order. */
+  | { readonly kind: "leafHashes"; readonly piece: number; readonly leaves: Bytes }
+  | { readonly kind: "take"; readonly ticket: Bytes }
+  | { readonly kind: "missing"; readonly code: number };
 
 /** Bit 7 of `bits[0]` is piece `first`, bit 6 the next: 1 where the holder has it. */
 export interface HavePieces {
@@ -87,6 +111,9 @@ export interface HavePieces {
 /** Bytes of a bitfield of every piece of the largest file, and the number before it. */
 const haveBytesMax = 4 + limits.piecesMax / 8;
 
+/** Bytes of the leaves of the largest piece, and the number before them. */
+const leafHashesBytesMax = 4 + limits.pieceBytesMax / limits.blockBytes * leafBytes;
+
 /** The largest payload of each type; a longer one is refused before a byte of it is read. */
 export function frameBytesLimit(type: number): number {
   switch (type) {
@@ -94,16 +121,24 @@ export function frameBytesLimit(type: number): number {
       return limits.frameBytesMax;
     case frameTypes.data:
       return limits.frameBytesMax + 8;
+    case frameTypes.zdata:
+      return limits.frameBytesMax + 12;
     case frameTypes.heartbeat:
       return 0;
     case frameTypes.have:
       return haveBytesMax;
     case frameTypes.request:
+    case frameTypes.leaves:
       return 8 * 1024;
+    case frameTypes.leafHashes:
+      return leafHashesBytesMax;
+    case frameTypes.take:
+      return limits.ticketBytesMax;
     case frameTypes.challenge:
     case frameTypes.hello:
     case frameTypes.refused:
     case frameTypes.queued:
+    case frameTypes.missing:
       return 1024;
     default:
       return -1;
@@ -119,10 +154,11 @@ export function decodeFrameHeader(header: Uint8Array): Result<{ readonly type: n
   if (limit < 0) return fail("an unknown frame type");
   if (length > limit) return fail("a frame over its limit");
   if (type === frameTypes.data && length <= 8) return fail("a DATA frame without data");
+  if (type === frameTypes.zdata && length <= 12) return fail("a ZDATA frame without data");
   return ok({ type, length });
 }
 
-/** Decodes the payload of any frame but DATA, whose bytes are read straight to where they belong. */
+/** Decodes the payload of any frame but DATA and ZDATA, whose bytes are read straight to where they belong. */
 export function decodeFrame(type: number, payload: Uint8Array): Result<Frame> {
   switch (type) {
     case frameTypes.challenge:
@@ -141,6 +177,14 @@ export function decodeFrame(type: number, payload: Uint8Array): Result<Frame> {
       return decodeHave(payload);
     case frameTypes.queued:
       return tagged("queued", decodeCbor(payload, queued));
+    case frameTypes.leaves:
+      return tagged("leaves", decodeCbor(payload, leaves));
+    case frameTypes.leafHashes:
+      return decodeLeafHashes(payload);
+    case frameTypes.take:
+      return payload.length > 0 ? ok({ kind: "take", ticket: copyBytes(payload) }) : fail("a TAKE without a ticket");
+    case frameTypes.missing:
+      return tagged("missing", decodeCbor(payload, missing));
     default:
       return fail("a frame that has no place here");
   }
@@ -151,6 +195,20 @@ function decodeHave(payload: Uint8Array): Result<Frame> {
   if (payload.length <= 4) return fail("a HAVE without pieces");
   const first = new DataView(payload.buffer, payload.byteOffset, payload.byteLength).getUint32(0);
   return ok({ kind: "have", pieces: { first, bits: payload.subarray(4) } });
+}
+
+function decodeLeafHashes(payload: Uint8Array): Result<Frame> {
+  const leaves = copyBytes(payload.subarray(4));
+  if (leaves.length === 0 || leaves.length % leafBytes !== 0) return fail("a LEAF_HASHES without whole hashes");
+  const piece = new DataView(payload.buffer, payload.byteOffset, payload.byteLength).getUint32(0);
+  return ok({ kind: "leafHashes", piece, leaves });
+}
+
+function encodeLeafHashes(piece: number, leaves: Uint8Array): Bytes {
+  const payload = new Uint8Array(4 + leaves.length);
+  new DataView(payload.buffer).setUint32(0, piece);
+  payload.set(leaves, 4);
+  return payload;
 }
 
 function encodeHave(pieces: HavePieces | undefined): Bytes {
@@ -183,6 +241,28 @@ export function readDataOffset(payload: Uint8Array): number {
   return offset > BigInt(Number.MAX_SAFE_INTEGER) ? -1 : Number(offset);
 }
 
+/** Writes the header of a ZDATA frame: `bytes` of the content, in the `length` compressed ones that follow. */
+export function writeZdataHeader(target: Uint8Array, offset: number, bytes: number, length: number): void {
+  writeFrameHeader(target, frameTypes.zdata, length + 12);
+  const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
+  view.setBigUint64(5, BigInt(offset));
+  view.setUint32(13, bytes);
+}
+
+/**
+ * Reads the first twelve bytes of the payload of a ZDATA frame that `length` compressed bytes follow. So what a sender can make us hold
+ * is no more than by DATA.
+ */
+export function decodeZdataHeader(
+  payload: Uint8Array,
+  length: number,
+): Result<{ readonly offset: number; readonly bytes: number }> {
+  const bytes = new DataView(payload.buffer, payload.byteOffset, payload.byteLength).getUint32(8);
+  if (bytes > limits.frameBytesMax) return fail("a ZDATA frame of too much content");
+  if (length >= bytes) return fail("a ZDATA frame that is larger than its content");
+  return ok({ offset: readDataOffset(payload), bytes });
+}
+
 function frame(type: number, payload: Uint8Array): Bytes {
   if (payload.length > frameBytesLimit(type)) throw new RangeError("A frame over its limit");
   const encoded = new Uint8Array(frameHeaderBytes + payload.length);
@@ -210,5 +290,13 @@ export function encodeFrame(value: Frame): Bytes {
       return frame(frameTypes.have, encodeHave(value.pieces));
     case "queued":
       return frame(frameTypes.queued, encodeCbor(queued.toCbor(value)));
+    case "leaves":
+      return frame(frameTypes.leaves, encodeCbor(leaves.toCbor(value)));
+    case "leafHashes":
+      return frame(frameTypes.leafHashes, encodeLeafHashes(value.piece, value.leaves));
+    case "take":
+      return frame(frameTypes.take, value.ticket);
+    case "missing":
+      return frame(frameTypes.missing, encodeCbor(missing.toCbor(value)));
   }
 }

@@ -23,7 +23,17 @@ import {
   finishHeader,
   sealedHeader,
 } from "../../lib/wire/envelope.ts";
-import { decodeFrame, decodeFrameHeader, encodeFrame, frameHeaderBytes } from "../../lib/wire/frame.ts";
+import { compress, decompress } from "../../lib/transfer/compression.ts";
+import {
+  decodeFrame,
+  decodeFrameHeader,
+  decodeZdataHeader,
+  encodeFrame,
+  frameHeaderBytes,
+  frameTypes,
+  writeZdataHeader,
+  zdataHeaderBytes,
+} from "../../lib/wire/frame.ts";
 import { decodeMessage, encodeMessage } from "../../lib/wire/message.ts";
 import { decodeTicket, encodeTicket } from "../../lib/wire/ticket.ts";
 import type { Seeded } from "../../tests/sim/seeded.ts";
@@ -69,6 +79,20 @@ const targets: readonly { readonly name: string; readonly good: readonly Bytes[]
     },
   },
   {
+    name: "ZDATA",
+    good: [zdataFrame(samples.sequence(0, 200)), zdataFrame(new Uint8Array(5000))],
+    read(bytes) {
+      const header = decodeFrameHeader(bytes);
+      if (!header.ok || header.value.type !== frameTypes.zdata || bytes.length < zdataHeaderBytes) return false;
+      const packed = bytes.subarray(zdataHeaderBytes);
+      const head = decodeZdataHeader(bytes.subarray(frameHeaderBytes, zdataHeaderBytes), packed.length);
+      if (!head.ok) return false;
+      const whole = decompress(packed, head.value.bytes);
+      if (whole !== undefined && whole.length !== head.value.bytes) throw new Error("ZDATA that is not what it says");
+      return whole !== undefined;
+    },
+  },
+  {
     name: "decodeTicket",
     good: [encodeTicket({
       account: "ada",
@@ -101,6 +125,14 @@ const targets: readonly { readonly name: string; readonly good: readonly Bytes[]
     },
   },
 ];
+
+function zdataFrame(content: Uint8Array): Bytes {
+  const packed = compress(content);
+  const frame = new Uint8Array(zdataHeaderBytes + packed.length);
+  writeZdataHeader(frame, 0, content.length, packed.length);
+  frame.set(packed, zdataHeaderBytes);
+  return frame;
+}
 
 function readsBack<T>(decoded: Result<T>, again: (value: T) => Result<T>): boolean {
   if (!decoded.ok) return false;

@@ -12,7 +12,7 @@ import { makeCertificate } from "../../lib/net/certificate.ts";
 import { listenUdp } from "../../lib/net/udp.ts";
 import { Control } from "../../lib/peer/control.ts";
 import { signingKeyFrom } from "../../lib/session/device_key.ts";
-import { finishLogin, startLogin } from "../../lib/session/opaque.ts";
+import { prove } from "../../lib/session/opaque.ts";
 import { toggleShare } from "../../lib/session/share_digest.ts";
 import type { ShareEntry } from "../../lib/wire/message.ts";
 
@@ -48,7 +48,7 @@ export class HonestPeer implements Disposable {
         certificate,
         label: "honest",
         random: (size) => crypto.getRandomValues(new Uint8Array(size)),
-        proof: { start: startLogin, finish: finishLogin },
+        prove: (step) => Promise.resolve(prove(step)),
       },
       {
         online: () => this.logins++,

@@ -10,7 +10,8 @@ import type { Endpoint } from "../../lib/core/transport.ts";
 import { makeCertificate } from "../../lib/net/certificate.ts";
 import { listenUdp, type UdpSocket } from "../../lib/net/udp.ts";
 import { signingKeyFrom } from "../../lib/session/device_key.ts";
-import { deriveSessionKeys, finishLogin, startLogin, transcriptHash } from "../../lib/session/opaque.ts";
+import { finishLogin, startLogin } from "../../lib/session/opaque.ts";
+import { deriveSessionKeys, transcriptHash } from "../../lib/session/handshake_keys.ts";
 import { proveAuth } from "../../lib/session/proofs.ts";
 import { SealedChannel } from "../../lib/session/sealed_channel.ts";
 import {

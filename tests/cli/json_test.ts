@@ -15,8 +15,11 @@ const goldens: Readonly<Record<PeerEvent["type"], string>> = {
   removed: '{"type":"removed","name":"talk.pdf"}',
   progress:
     '{"type":"progress","name":"talk.pdf","doneBytes":524288,"totalBytes":1500000,"activity":"fetch","bytesPerSecond":35200000,"holders":2,"path":"direct"}',
+  fetching: '{"type":"fetching","name":"talks/*","files":40,"bytes":60000000}',
+  summary:
+    '{"type":"summary","name":"talks/*","files":40,"done":40,"bytes":60000000,"fetchedBytes":58500000,"tookMs":812}',
   fetched:
-    `{"type":"fetched","name":"talk.pdf","path":"/home/bob/talk.pdf","bytes":1500000,"id":"${id}","holders":[{"account":"ada","device":"laptop","bytes":1500000}],"refetchedBytes":0,"fetchedBytes":1500000,"tookMs":43}`,
+    `{"type":"fetched","name":"talk.pdf","path":"/home/bob/talk.pdf","bytes":1500000,"id":"${id}","holders":[{"account":"ada","device":"laptop","bytes":1200000}],"refetchedBytes":0,"fetchedBytes":1200000,"reusedBytes":300000,"wireBytes":1200062,"tookMs":43}`,
   status:
     '{"type":"status","online":true,"account":"ada","device":"laptop","coordinator":"127.0.0.1:5000","address":"127.0.0.1","port":41234,"reachable":"unknown","shares":3,"uploads":0,"downloads":1,"roundTripMs":0.4,"home":"/home/ada/.local/state/shoal"}',
   transfer:
@@ -95,4 +98,17 @@ Deno.test("JsonLines writes no progress of a file after the line that it is fetc
     ["fetched", "talk.pdf"],
     ["progress", "other"],
   ]);
+});
+
+Deno.test("JsonLines writes no progress of many files after their summary", () => {
+  const screen = new MemoryScreen();
+  let nowMs = 0;
+  const lines = new JsonLines(screen, () => nowMs, false);
+  const progress = (name: string) => lines.show({ type: "progress", name, doneBytes: 1, totalBytes: 2 });
+  progress("talks/*");
+  progress("talks/*");
+  lines.show(jsonExamples.summary.event);
+  nowMs += 100;
+  progress("other");
+  assertEquals(screen.dataLines.map((line) => JSON.parse(line).name), ["talks/*", "talks/*", "other"]);
 });

@@ -69,6 +69,16 @@ Deno.test("formatPlain() is a sentence", () => {
   );
 });
 
+Deno.test("the progress of many files says how many of them are there, on any width", () => {
+  const many: Progress = { ...progress, name: "photos\x1b", holders: undefined, path: undefined };
+  const files = { done: 12, total: 2000 };
+  assertEquals(
+    formatPlain({ ...many, files }),
+    "photos\\x1b: 12 of 2000 files: 40%, 420 MB of 1.05 GB, 35.2 MB/s, ETA 18 s",
+  );
+  for (let width = 1; width <= 200; width++) assert(displayWidth(formatLive({ ...many, files }, width)) <= width);
+});
+
 Deno.test("the board draws one line a file and takes it away again", () => {
   const screen = new MemoryScreen(80, true);
   let nowMs = 0;

@@ -24,6 +24,8 @@ const fetched = (name: string): PeerEvent => ({
   holders: [{ account: "bob", device: "nas", bytes: 100 }],
   refetchedBytes: 0,
   fetchedBytes: 100,
+  reusedBytes: 0,
+  wireBytes: 100,
   tookMs: 1000,
 });
 

@@ -220,7 +220,15 @@ Deno.test("a list longer than one table goes on without further headings", () =>
 
 Deno.test("events become lines: data on stdout, the rest on stderr", () => {
   const holder = { account: "bob", device: "nas", bytes: 1e6 };
-  const fetched = { type: "fetched", name: "a", path: "/in/a", bytes: 1e6, id, refetchedBytes: 0 } as const;
+  const fetched = {
+    type: "fetched",
+    name: "a",
+    path: "/in/a",
+    bytes: 1e6,
+    id,
+    refetchedBytes: 0,
+    reusedBytes: 0,
+  } as const;
   const cases: readonly (readonly [PeerEvent, data: readonly string[], notices: readonly string[]])[] = [
     [
       { type: "ready", v: 1, program: "peer", address: "127.0.0.1", port: 4000, account: "ada", device: "vm" },
@@ -235,21 +243,38 @@ Deno.test("events become lines: data on stdout, the rest on stderr", () => {
     [{ type: "shared", name: "a b", bytes: 1e6, id }, [`shared a b (1 MB)  ${id}`], []],
     [{ type: "removed", name: "a" }, ["removed a"], []],
     [
-      { ...fetched, holders: [holder], fetchedBytes: 1e6, tookMs: 2000 },
+      { ...fetched, holders: [holder], fetchedBytes: 1e6, wireBytes: 1e6, tookMs: 2000 },
       ["fetched /in/a (1 MB, in 2.0 s, 500 kB/s, from bob/nas)"],
       [],
     ],
     [
-      { ...fetched, holders: [holder, holder, holder, holder], fetchedBytes: 1e6, tookMs: 0, refetchedBytes: 500 },
-      ["fetched /in/a (1 MB, in 0.0 s, 1 GB/s, from 4 holders, 500 B of it fetched again)"],
+      {
+        ...fetched,
+        holders: [holder, holder, holder, holder],
+        fetchedBytes: 1e6,
+        wireBytes: 2e5,
+        tookMs: 0,
+        refetchedBytes: 500,
+      },
+      ["fetched /in/a (1 MB, in 0.0 s, 1 GB/s, from 4 holders, 200 kB over the network, 500 B of it fetched again)"],
       [],
     ],
     [
-      { ...fetched, holders: [], fetchedBytes: 0, tookMs: 1 },
+      { ...fetched, holders: [], fetchedBytes: 0, wireBytes: 0, tookMs: 1 },
       ["fetched /in/a (1 MB, it was there already)"],
       [],
     ],
-    [{ ...fetched, bytes: 0, holders: [], fetchedBytes: 0, tookMs: 1 }, ["fetched /in/a (0 B)"], []],
+    [
+      { ...fetched, holders: [holder], fetchedBytes: 1e5, reusedBytes: 9e5, wireBytes: 1e5, tookMs: 1000 },
+      ["fetched /in/a (1 MB, in 1.0 s, 100 kB/s, from bob/nas, 900 kB of it from files already here)"],
+      [],
+    ],
+    [
+      { ...fetched, holders: [], fetchedBytes: 0, reusedBytes: 1e6, wireBytes: 0, tookMs: 1000 },
+      ["fetched /in/a (1 MB, in 1.0 s, 1 MB of it from files already here)"],
+      [],
+    ],
+    [{ ...fetched, bytes: 0, holders: [], fetchedBytes: 0, wireBytes: 0, tookMs: 1 }, ["fetched /in/a (0 B)"], []],
     [{ type: "verified", path: "/a", bytes: 5, id, name: "a" }, [`verified /a is a (5 B)  ${id}`], []],
     [
       { type: "fingerprint", account: "ada", fingerprint: "one two three", trust: "changed" },
@@ -333,11 +358,66 @@ Deno.test("quiet leaves results and errors alone; verbose names ids and every ho
     id,
     holders: [{ account: "bob", device: "nas", bytes: 3e6 }],
     refetchedBytes: 0,
+    reusedBytes: 0,
+    wireBytes: 3e6,
     fetchedBytes: 3e6,
     tookMs: 1000,
   } as const;
   assertEquals(render([fetched], { verbose: true }).dataLines.slice(1), ["    3 MB from bob/nas", `    ${id}`]);
   assertStringIncludes(render(lists.files!, { width: 120, verbose: true }).dataLines[1]!, id);
+});
+
+const fetchedOf = (name: string, bytes: number): PeerEvent => ({
+  ...{ type: "fetched", name, path: `/in/${name}`, bytes, id, holders: [{ account: "bob", device: "nas", bytes }] },
+  ...{ refetchedBytes: 0, fetchedBytes: bytes, reusedBytes: 0, wireBytes: bytes, tookMs: 1 },
+});
+
+/** A fetch of so many files of 1 MB, of which some are not there in the end. */
+function fetchOfMany(files: number, { failed = 0, thereAlready = 0 } = {}): readonly PeerEvent[] {
+  const done = files - failed;
+  return [
+    { type: "fetching", name: "photos", files, bytes: files * 1e6 },
+    ...Array.from({ length: done }, (_, i) => fetchedOf(`${i}`, 1e6)),
+    ...Array(failed).fill({ type: "error", code: "notFound", message: "Cannot fetch it", hint: "" }),
+    {
+      ...{ type: "summary", name: "photos", files, done, bytes: done * 1e6 },
+      ...{ fetchedBytes: (done - thereAlready) * 1e6, tookMs: 2000 },
+    },
+  ];
+}
+
+Deno.test("more than twenty files have one line together, and their errors; if it is verbose also one each", () => {
+  const many = render(fetchOfMany(40));
+  assertEquals([many.dataLines, many.noticeLines], [["fetched 40 files (40 MB, in 2.0 s, 20 MB/s)"], []]);
+  const some = render(fetchOfMany(40, { failed: 2, thereAlready: 10 }), { quiet: true });
+  assertEquals(some.dataLines, ["fetched 38 of 40 files (38 MB, in 2.0 s, 14 MB/s, 10 MB was there already)"]);
+  assertEquals(some.noticeLines, ["error: Cannot fetch it", "error: Cannot fetch it"]);
+  const none = render(fetchOfMany(40, { failed: 40 }));
+  assertEquals(none.dataLines, ["fetched 0 of 40 files (0 B, in 2.0 s)"]);
+  const verbose = render(fetchOfMany(21), { verbose: true }).dataLines;
+  assertEquals(verbose.filter((line) => line.startsWith("fetched /in/")).length, 21);
+  assertEquals(verbose.at(-1), "fetched 21 files (21 MB, in 2.0 s, 10.5 MB/s)");
+});
+
+Deno.test("up to twenty files have a line each, and no other", () => {
+  const { dataLines } = render(fetchOfMany(20));
+  assertEquals(dataLines.length, 20);
+  assert(dataLines.every((line) => line.startsWith("fetched /in/")), dataLines.at(-1));
+});
+
+Deno.test("the progress of many files is one line, which goes with the summary", () => {
+  const progress: PeerEvent = {
+    ...{ type: "progress", name: "photos", doneBytes: 10e6, totalBytes: 40e6, bytesPerSecond: 5e6 },
+    files: { done: 10, total: 40 },
+  };
+  const events = fetchOfMany(40);
+  const screen = new MemoryScreen(100, true);
+  const sink = textPresentation({ screen, quiet: false, verbose: false, clock: () => nowMs }).open();
+  for (const event of [...events.slice(0, 11), progress]) sink.show(event);
+  assertEquals(screen.liveLines.length, 1);
+  assertStringIncludes(screen.liveLines[0]!, "photos: 10 of 40 files");
+  for (const event of events.slice(11)) sink.show(event);
+  assertEquals(screen.liveLines, []);
 });
 
 Deno.test("names, accounts, devices and the words of others are harmless wherever they are shown", () => {
@@ -357,6 +437,8 @@ Deno.test("names, accounts, devices and the words of others are harmless whereve
       id,
       holders: [{ account: evil, device: evil, bytes: 1 }],
       refetchedBytes: 0,
+      reusedBytes: 0,
+      wireBytes: 1,
       fetchedBytes: 1,
       tookMs: 1,
     },

@@ -6,7 +6,7 @@ import { ShoalError, StoreError } from "../../lib/core/errors.ts";
 import { type Content, contentKey } from "../../lib/core/ids.ts";
 import { mib } from "../../lib/core/limits.ts";
 import { Library, type SharedFile, type ShareEvent, type ShareOptions } from "../../lib/content/library.ts";
-import { hashed, pattern, type TempFolder, tempFolder } from "./fixtures.ts";
+import { hashed, manifestOf, pattern, type TempFolder, tempFolder } from "./fixtures.ts";
 
 function entryHash(name: string, content: Content): Uint8Array {
   return createHash("sha256").update(`${name}\0${contentKey(content)}`).digest();
@@ -312,4 +312,30 @@ Deno.test("the library is its owner's alone, and one of a newer version is left 
   const error = assertThrows(() => openLibrary(folder), StoreError, "it has schema 2, and this program knows 1");
   assertEquals([error.code, error.path], ["version", path]);
   assertEquals(files.map((file) => Deno.readFileSync(file)), stored, "the cache of that newer program stays too");
+});
+
+Deno.test("alike() finds the same content, the same last name and pieces in the same places, and nothing else", async () => {
+  using folder = tempFolder();
+  const pieceBytes = 256 * 1024;
+  const wanted = pattern(5 * pieceBytes);
+  const near = wanted.slice();
+  near[0]! ^= 1;
+  near[pieceBytes]! ^= 1;
+  const nearer = wanted.slice(0, 4 * pieceBytes);
+  const shifted = new Uint8Array(5 * pieceBytes);
+  shifted.set(wanted.subarray(pieceBytes));
+  makeFiles(folder.path, {
+    ...{ "near": near, "nearer": nearer, "same": wanted, "shifted": shifted },
+    ...{ "other": pattern(5 * pieceBytes, 9), "film.mkv": pattern(9, 3), "xfilm.mkv": pattern(9, 4) },
+  });
+  using library = openLibrary(folder);
+  for (const name of ["near", "nearer", "same", "shifted", "other", "xfilm.mkv"]) {
+    await shareAll(library, `${folder.path}/${name}`);
+  }
+  await shareAll(library, `${folder.path}/film.mkv`, { name: "films/film.mkv" });
+  const alike = (name: string) => library.alike(name, manifestOf(wanted)).map((file) => file.name as string);
+  assertEquals(alike("a/film.mkv"), ["same", "films/film.mkv", "nearer", "near"]);
+  assertEquals(alike("shifted"), ["same", "shifted", "nearer", "near"]);
+  assertEquals(alike("100%"), ["same", "nearer", "near"]);
+  assertEquals(library.alike("x", manifestOf(pattern(7, 8))), []);
 });

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { type ContentId, emptyContentId } from "../../lib/core/ids.ts";
 import { kib, limits } from "../../lib/core/limits.ts";
 import { layerBytesFor, manifestFrom } from "../../lib/content/manifest.ts";
+import { hashBlocks } from "../../lib/content/merkle.ts";
 import { hashed, manifestOf, pattern } from "./fixtures.ts";
 
 const pieceBytes = 256 * kib;
@@ -30,6 +31,27 @@ Deno.test("verifyPiece() refuses a piece with any one bit flipped", () => {
       piece[at]! ^= 1 << bit;
       assertEquals(manifest.verifyPiece(2, piece), false);
     }),
+  );
+});
+
+Deno.test("verifyLeaves() accepts each piece's own leaves, all of them, and nothing else", () => {
+  const manifest = manifestOf(file);
+  const leaves = [0, 1, 2].map((i) => hashBlocks(file.subarray(i * pieceBytes, (i + 1) * pieceBytes)));
+  assertEquals(leaves.map(({ length }) => length), [16 * 32, 16 * 32, 32]);
+  for (let index = 0; index < 3; index++) {
+    assertEquals(leaves.map((of) => manifest.verifyLeaves(index, of)), [0, 1, 2].map((i) => i === index));
+  }
+  for (const index of [-1, 3, 0.5, NaN]) assertEquals(manifest.verifyLeaves(index, leaves[2]!), false);
+  for (const bytes of [0, 31, 33, 15 * 32, 17 * 32, 1024 * 32 + 32]) {
+    assertEquals(manifest.verifyLeaves(0, new Uint8Array(bytes)), false, `${bytes} bytes`);
+  }
+  fc.assert(
+    fc.property(fc.nat(16 * 32 - 1), fc.nat(7), (at, bit) => {
+      const wrong = leaves[0]!.slice();
+      wrong[at]! ^= 1 << bit;
+      assertEquals(manifest.verifyLeaves(0, wrong), false);
+    }),
+    { numRuns: 50 },
   );
 });
 

@@ -1,7 +1,9 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { setImmediate } from "node:timers";
 import { ShoalError, UsageError } from "../../lib/core/errors.ts";
 import { parseAccountName } from "../../lib/coordinator/account_name.ts";
 import { parseCredentials, parsePassword, PendingAccounts } from "../../lib/coordinator/accounts.ts";
+import type { Store } from "../../lib/coordinator/store/store.ts";
 import { openSqliteStore } from "../../lib/coordinator/store/sqlite_store.ts";
 import {
   acceptLogin,
@@ -175,4 +177,31 @@ Deno.test("PendingAccounts keeps an account that the store refused", async () =>
   await pending.settle("ada");
   assertEquals((await store.listAccounts()).length, 1);
   await store.close();
+});
+
+Deno.test("PendingAccounts gives the loop a turn between two passwords, however many logins wait for theirs", async () => {
+  await loadOpaque();
+  let turn = 0;
+  const turns: number[] = [];
+  let isOver = false;
+  const count = () => {
+    turn++;
+    if (!isOver) setImmediate(count);
+  };
+  const store = {
+    findAccount: () => Promise.resolve(undefined),
+    putAccount: () => {
+      turns.push(turn);
+      return Promise.resolve();
+    },
+  } as unknown as Store;
+  const serverSetup = createServerSetup();
+  const pending = new PendingAccounts({ store, serverSetup, clock: () => 7, stretching: cheap });
+  const names = ["ada", "bob", "carol", "dave"];
+  pending.add(names.map((account) => ({ account, password: account })));
+  count();
+  await Promise.all([...names.map((name) => pending.settle(name)), pending.registerAll(new AbortController().signal)]);
+  isOver = true;
+  assertEquals(turns.length, names.length);
+  assertEquals(new Set(turns).size, names.length, `two in one turn: ${turns}`);
 });

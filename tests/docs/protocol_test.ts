@@ -6,7 +6,7 @@ import { deviceIdFrom } from "../../lib/core/ids.ts";
 import { limits } from "../../lib/core/limits.ts";
 import { pieceBytesFor } from "../../lib/content/merkle.ts";
 import { signingKeyFrom, verifyContext } from "../../lib/session/device_key.ts";
-import { deriveSessionKeys } from "../../lib/session/opaque.ts";
+import { deriveSessionKeys } from "../../lib/session/handshake_keys.ts";
 import { proveAuth, proveStart, proveTransfer, signDevice } from "../../lib/session/proofs.ts";
 import { encodeCbor } from "../../lib/wire/cbor.ts";
 import {

@@ -9,10 +9,10 @@ import { Member } from "../../lib/membership/member.ts";
 import type { MemberEffect, MemberInput } from "../../lib/membership/types.ts";
 import { type SigningKey, signingKeyFrom } from "../../lib/session/device_key.ts";
 import { seeded } from "../sim/seeded.ts";
-import { cheapProof, expectEnvelope, type ScriptedCoordinator } from "./scripted_coordinator.ts";
+import { expectEnvelope, proveCheaply, type ScriptedCoordinator } from "./scripted_coordinator.ts";
 
-/** What a Member tells its owner, datagrams aside. */
-export type MemberEvent = Exclude<MemberEffect, { kind: "send" }>;
+/** What a Member tells its owner, datagrams and proofs aside. */
+export type MemberEvent = Exclude<MemberEffect, { kind: "send" | "prove" }>;
 
 export class MemberBench {
   nowMs = 1_000_000;
@@ -22,8 +22,12 @@ export class MemberBench {
   readonly sent: { readonly bytes: Bytes; readonly atMs: number }[] = [];
   /** Everything told and not taken yet. */
   readonly events: MemberEvent[] = [];
+  readonly #areProofsHeld: boolean;
+  /** Proofs that are asked for and not made yet. */
+  readonly proofs: (MemberEffect & { kind: "prove" })[] = [];
 
-  constructor({ seed = 1, label = "vm" } = {}) {
+  /** @param options `areProofsHeld`: they take until `prove` is called; else no time. */
+  constructor({ seed = 1, label = "vm", areProofsHeld = false } = {}) {
     const random = seeded(seed);
     this.device = signingKeyFrom(random.bytes(32));
     this.member = new Member({
@@ -31,16 +35,23 @@ export class MemberBench {
       certificate: random.bytes(248),
       label,
       random: random.bytes,
-      proof: cheapProof,
     });
+    this.#areProofsHeld = areProofsHeld;
   }
 
   give(input: MemberInput): void {
     for (const effect of this.member.handle(input, this.nowMs)) {
       if (effect.kind === "send") this.sent.push({ bytes: effect.bytes, atMs: this.nowMs });
-      else this.events.push(effect);
+      else if (effect.kind !== "prove") this.events.push(effect);
+      else if (this.#areProofsHeld) this.proofs.push(effect);
+      else this.give(proveCheaply(effect));
     }
     assert(this.member.wakeAtMs > this.nowMs, `wakes at ${this.member.wakeAtMs}, which is not after ${this.nowMs}`);
+  }
+
+  /** Makes the proof that was asked for first. */
+  prove(): void {
+    this.give(proveCheaply(this.proofs.shift()!));
   }
 
   login(account = "ada", password = "correct horse"): void {

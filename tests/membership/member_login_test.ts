@@ -127,6 +127,72 @@ Deno.test("Member repeats each step of the login until its answer comes", () => 
   assertEquals(bench.takeEvent("online").identity.accountKeyIsNew, true);
 });
 
+Deno.test("Member waits for its own proof as long as it takes, and then as long for the coordinator as ever", () => {
+  const bench = new MemberBench({ areProofsHeld: true });
+  const coordinator = new ScriptedCoordinator();
+  bench.login();
+  bench.datagram(coordinator.cookie(bench.takeSent()));
+  bench.pass(60_000);
+  bench.prove();
+  bench.pass(limits.requestMs / 2);
+  const start = bench.sent.at(-1)!.bytes;
+  bench.dropSent();
+  bench.datagram(coordinator.reply(start));
+  bench.pass(60_000);
+  assertEquals([bench.sent, bench.events], [[], []], "no step is repeated while its answer is worked on");
+  bench.prove();
+  coordinator.accept(bench.takeSent());
+  bench.pass(limits.requestMs / 2 - 1);
+  assertEquals(bench.events, []);
+  bench.pass(1);
+  assertInstanceOf(bench.takeEvent("offline").error, TimeoutError);
+});
+
+Deno.test("Member hears nothing that comes while it makes its proof: neither a repeated REPLY nor a forged REFUSED", () => {
+  const bench = new MemberBench({ areProofsHeld: true });
+  const coordinator = new ScriptedCoordinator();
+  bench.login();
+  const hello = bench.takeSent();
+  bench.datagram(coordinator.cookie(hello));
+  bench.datagram(coordinator.cookie(hello, 2));
+  bench.prove();
+  const start = bench.takeSent();
+  const reply = coordinator.reply(start);
+  const buffer = reply.slice();
+  bench.datagram(buffer);
+  buffer.fill(0); // As a socket's buffer is: the next datagram comes in the same bytes.
+  bench.datagram(reply);
+  bench.datagram(encodeRefused(expectEnvelope(start, "start").nonce, errorCodes.tooManyTries.wire, 40_000));
+  bench.datagram(coordinator.cookie(hello, 2));
+  assertEquals([bench.proofs.length, bench.events], [1, []]);
+  bench.prove();
+  bench.converse(coordinator);
+  assertEquals(bench.takeEvents().map((event) => event.kind), ["online", "alive"]);
+});
+
+Deno.test("Member takes no proof that an earlier login asked for", () => {
+  const bench = new MemberBench({ areProofsHeld: true });
+  const coordinator = new ScriptedCoordinator();
+  bench.login("ada", "incorrect horse");
+  bench.datagram(coordinator.cookie(bench.takeSent()));
+  bench.login();
+  bench.prove();
+  const hello = bench.takeSent();
+  bench.datagram(coordinator.cookie(hello));
+  bench.login("ada", "incorrect horse");
+  bench.datagram(coordinator.cookie(bench.takeSent()));
+  bench.login();
+  bench.datagram(coordinator.cookie(bench.takeSent()));
+  bench.prove();
+  bench.prove();
+  assertEquals(bench.sent, [], "both were asked for by others");
+  bench.prove();
+  bench.datagram(coordinator.reply(bench.takeSent()));
+  bench.prove();
+  bench.converse(coordinator);
+  assertEquals(bench.takeEvents().map((event) => event.kind), ["online", "alive"]);
+});
+
 Deno.test("Member gives an attempt up after requestMs at each step, and begins the next with HELLO", () => {
   for (const steps of [0, 1, 2, 3]) {
     const bench = new MemberBench();

@@ -6,18 +6,16 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Bytes, bytesEqual, copyBytes } from "../../lib/core/bytes.ts";
 import { limits } from "../../lib/core/limits.ts";
-import type { PasswordProof } from "../../lib/membership/types.ts";
+import type { MemberEffect, MemberInput } from "../../lib/membership/types.ts";
 import {
   acceptLogin,
   answerLogin,
   createServerSetup,
-  deriveSessionKeys,
-  finishLogin,
   loadOpaque,
+  prove,
   registerLocally,
-  startLogin,
-  transcriptHash,
 } from "../../lib/session/opaque.ts";
+import { deriveSessionKeys, transcriptHash } from "../../lib/session/handshake_keys.ts";
 import { verifyAuth, verifyStart } from "../../lib/session/proofs.ts";
 import { SealedChannel } from "../../lib/session/sealed_channel.ts";
 import { decodeEnvelope, encodeCookie, encodeReply, encodeReset, type Envelope } from "../../lib/wire/envelope.ts";
@@ -28,11 +26,10 @@ await loadOpaque();
 /** Stretching that takes microseconds: what OPAQUE proves is the same. */
 export const cheapStretching = { iterations: 1, memory: 8, parallelism: 1 } as const;
 
-/** The password proof that tests give to a Member. */
-export const cheapProof: PasswordProof = {
-  start: startLogin,
-  finish: (password, state, ke2) => finishLogin(password, state, ke2, cheapStretching),
-};
+/** Does what a Member asks for, under cheap stretching. */
+export function proveCheaply({ proof, step }: MemberEffect & { kind: "prove" }): MemberInput {
+  return { kind: "proved", proof, proved: prove(step, cheapStretching) };
+}
 
 /** Decodes a datagram that must be of this kind. */
 export function expectEnvelope<K extends Envelope["kind"]>(datagram: Uint8Array, kind: K): Envelope & { kind: K } {

@@ -6,7 +6,7 @@ import { Doors } from "../../lib/peer/doors.ts";
 import { encodeFrame } from "../../lib/wire/frame.ts";
 
 const challengeBytes = encodeFrame({ kind: "challenge", version: 1, nonce: new Uint8Array(32) }).length;
-const placesMax = limits.strangersPerAddressMax;
+const placesMax = limits.dialsMax;
 
 /** A holder that says what the test has it say. */
 class FakeHolder {

@@ -65,22 +65,37 @@ Deno.test("FetchStore forgets a fetch with its receipt's coming; a file that was
   using folder = tempFolder();
   using store = FetchStore.open(folder.path);
   store.keep("here", [kept(1, "a"), kept(2, "b")]);
-  store.finish(1, receipt("a"));
-  store.finish(7, receipt("b"));
+  store.finish([{ number: 1, receipt: receipt("a") }]);
+  store.finish([{ number: 7, receipt: receipt("b") }]);
   assertEquals(store.fetchesOf("here").map(({ number }) => number), [2]);
-  store.finish(8, receipt("a", { holders: [], fetchedBytes: 0, finishedAtMs: 9 }));
+  store.finish([{ number: 8, receipt: receipt("a", { holders: [], fetchedBytes: 0, finishedAtMs: 9 }) }]);
   assertEquals([...store.receipts()], [receipt("b"), receipt("a")]);
-  store.finish(9, receipt("a", { finishedAtMs: 10 }));
+  store.finish([{ number: 9, receipt: receipt("a", { finishedAtMs: 10 }) }]);
   const other = receipt("a", { content: { id: idOf("b"), bytes: 10 } });
-  store.finish(10, other);
+  store.finish([{ number: 10, receipt: other }]);
   assertEquals([...store.receipts({ name: "a" })], [other, receipt("a", { finishedAtMs: 10 })], "the newest first");
   assertEquals([...store.receipts({ path: "/in/b" })], [receipt("b")]);
+});
+
+Deno.test("FetchStore finishes several fetches at once, or none of them", () => {
+  using folder = tempFolder();
+  using store = FetchStore.open(folder.path);
+  store.keep("here", [kept(1, "a"), kept(2, "b"), kept(3, "c")]);
+  store.finish([]);
+  const unreadable = receipt("b", { fetchedBytes: Number.NaN });
+  const both = [{ number: 1, receipt: receipt("a") }, { number: 2, receipt: unreadable }];
+  assertThrows(() => store.finish(both), StoreError);
+  assertEquals([[...store.receipts()], store.fetchesOf("here").length], [[], 3]);
+  store.finish(["a", "b"].map((name, i) => ({ number: i + 1, receipt: receipt(name) })));
+  assertEquals([...store.receipts()].map(({ name }) => name), ["b", "a"]);
+  assertEquals(store.fetchesOf("here").map(({ number }) => number), [3]);
 });
 
 Deno.test("FetchStore keeps the newest ten thousand receipts", () => {
   using folder = tempFolder();
   using store = FetchStore.open(folder.path);
-  for (let i = 0; i < 10_003; i++) store.finish(i, receipt(`${i}`));
+  store.finish(Array.from({ length: 10_002 }, (_, number) => ({ number, receipt: receipt(`${number}`) })));
+  store.finish([{ number: 10_002, receipt: receipt("10002") }]);
   const names = [...store.receipts()].map(({ name }) => name);
   assertEquals([names.length, names[0], names.at(-1)], [10_000, "10002", "3"]);
 });

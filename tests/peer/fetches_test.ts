@@ -48,9 +48,11 @@ class World implements AsyncDisposable {
         return Promise.resolve({ holders, refused: [] });
       },
       ownFile: () => undefined,
+      sharedAlike: () => [],
       identity: () => identity,
       lane: ({ signal }) =>
         this.isRefused ? Promise.reject(new NetworkError("")) : untilAborted(new Promise(() => {}), signal),
+      connect: () => Promise.reject(new NetworkError("")),
       nowMs: () => this.nowMs,
       parts: new OpenParts(),
       withdraw: () => {},

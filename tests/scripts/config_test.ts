@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertMatch, assertNotMatch } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
+import { programArgs } from "../../scripts/programs.ts";
+import { programNames } from "../../scripts/ship/bundle.ts";
 
 const root = fromFileUrl(import.meta.resolve("../../"));
 const config = JSON.parse(Deno.readTextFileSync(join(root, "deno.json")));
@@ -8,6 +10,14 @@ Deno.test("no task takes all permissions or asks for more", () => {
   for (const [name, { command }] of Object.entries<{ command: string }>(config.tasks)) {
     assertNotMatch(command, / -A\b|--allow-all|--allow-run(?!=)/, name);
     if (command.includes("deno run")) assertMatch(command, /deno run -q --no-prompt /, name);
+  }
+});
+
+Deno.test("the tasks of the programs start them as everything else here does", () => {
+  for (const program of programNames) {
+    const words = programArgs(program).filter((word, i, all) => word !== "--config" && all[i - 1] !== "--config");
+    const command = ["deno", ...words.slice(0, -1), `${program}.ts`].join(" ");
+    assertEquals(config.tasks[program].command, `DENO_NO_UPDATE_CHECK=1 ${command}`);
   }
 });
 

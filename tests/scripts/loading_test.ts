@@ -74,6 +74,11 @@ const ways: readonly Way[] = [
   },
   { way: "its accounts' commands", module: "lib/coordinator/user_command.ts", late: ["cborg", "valibot"] },
   { way: "a peer", module: "lib/peer/peer.ts", uses: ["cborg", "valibot"], late: [] },
+  {
+    way: "the thread that proves a password",
+    module: "lib/peer/password_worker.ts",
+    late: ["cborg", "node:buffer", "node:crypto"],
+  },
   { way: "a command that goes through a peer", module: "lib/peer/take_home.ts", late: ["cborg", "node:sqlite"] },
   { way: "commands as JSON", module: "lib/cli/one_shot.ts", late: ["cborg", "node:process"] },
   { way: "commands from a pipe", module: "lib/cli/script.ts", late: ["cborg", "node:process"] },

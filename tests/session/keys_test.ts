@@ -4,7 +4,7 @@ import { formatHex, parseHex } from "../../lib/core/bytes.ts";
 import { deviceIdFrom } from "../../lib/core/ids.ts";
 import { formatFingerprint, openAccountKey, sealAccountKey } from "../../lib/session/account_key.ts";
 import { signContext, signingKeyFrom, verifyContext } from "../../lib/session/device_key.ts";
-import { deriveSessionKeys, transcriptHash } from "../../lib/session/opaque.ts";
+import { deriveSessionKeys, transcriptHash } from "../../lib/session/handshake_keys.ts";
 import {
   proveAuth,
   proveStart,

@@ -12,7 +12,7 @@ import type { Alive, Identity, MemberEffect, MemberInput } from "../../lib/membe
 import { signingKeyFrom } from "../../lib/session/device_key.ts";
 import { emptyShareDigest, toggleShare } from "../../lib/session/share_digest.ts";
 import type { Message, Request, ShareEntry } from "../../lib/wire/message.ts";
-import { cheapProof } from "../membership/scripted_coordinator.ts";
+import { proveCheaply } from "../membership/scripted_coordinator.ts";
 import type { Clock } from "./clock.ts";
 import type { Network } from "./network.ts";
 import type { Seeded } from "./seeded.ts";
@@ -54,7 +54,7 @@ export class SimPeer {
   /** What the last keep-alive, or the login, was answered. */
   alive: Alive | undefined;
   /** What it was told, datagrams and keep-alives aside. */
-  readonly events: Exclude<MemberEffect, { kind: "send" | "answered" | "failed" | "alive" }>[] = [];
+  readonly events: Exclude<MemberEffect, { kind: "send" | "prove" | "answered" | "failed" | "alive" }>[] = [];
 
   constructor(options: SimPeerOptions) {
     this.#options = options;
@@ -66,7 +66,6 @@ export class SimPeer {
       certificate: this.certificate,
       label,
       random: random.bytes,
-      proof: cheapProof,
     });
     this.#attach();
   }
@@ -132,6 +131,9 @@ export class SimPeer {
       switch (effect.kind) {
         case "send":
           network.send(this.#endpoint, coordinator, effect.bytes);
+          break;
+        case "prove":
+          this.feed(proveCheaply(effect));
           break;
         case "answered":
           this.#settle(effect.handle, effect.answer);

@@ -134,6 +134,8 @@ Deno.test("fetchContent() fetches over TLS, from a file of several pieces, two a
       path: `${Deno.realPathSync(folder.path)}/got`,
       holders: [{ account: "holder", device: "nas", bytes: file.bytes.length }],
       fetchedBytes: file.bytes.length,
+      wireBytes: fetched.wireBytes,
+      reusedBytes: 0,
       refetchedBytes: 0,
     } satisfies Fetched,
   );

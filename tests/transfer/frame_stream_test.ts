@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { NetworkError, ProtocolError, ShoalError } from "../../lib/core/errors.ts";
 import { limits } from "../../lib/core/limits.ts";
 import type { ByteStream } from "../../lib/core/transport.ts";
@@ -63,4 +63,24 @@ Deno.test("fail() settles pending reads and writes with its reason, the first on
   frames.fail(new ShoalError("unknown", "Cannot: later"));
   await checks;
   assertStrictEquals(await assertRejects(() => frames.readFrame(), ShoalError), reason);
+});
+
+Deno.test("a side that only hears heartbeats cuts, unless it notes that it has something to do", async () => {
+  const [near, far] = makePipe();
+  const timers = new FakeTimers();
+  const frames = new FrameStream(near, { timers, idleMs: limits.progressMs });
+  const other = new FrameStream(far, { timers, idleMs: limits.uploadIdleMs });
+  const waiting = Promise.allSettled([frames.readFrame()]);
+  const hearing = other.discard();
+  for (let ms = 0; ms < 4 * limits.progressMs; ms += limits.progressMs / 2) {
+    await timers.advance(limits.progressMs / 2);
+    frames.noteWork();
+  }
+  await timers.advance(limits.progressMs / 2);
+  assertEquals(await Promise.race([waiting, "waits"]), "waits");
+  await timers.advance(limits.progressMs);
+  const [ended] = await waiting;
+  assert(ended.status === "rejected" && ended.reason instanceof NetworkError);
+  other.close();
+  await hearing;
 });

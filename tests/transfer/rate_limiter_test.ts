@@ -124,6 +124,23 @@ Deno.test("what was not used is not saved up beyond a tenth of a second", async 
   assertEquals(clock.pending, 0);
 });
 
+Deno.test("bytes that are given back go to whoever waits, at once", async () => {
+  const clock = new Clock();
+  const flow = new RateLimiter(clock, 1_000_000).open("a");
+  let came = 0;
+  const take = async () => {
+    await flow.take(500_000);
+    came++;
+  };
+  const [first, second] = [take(), take()];
+  await clock.run(500);
+  assertEquals(came, 1);
+  flow.giveBack(500_000);
+  await Promise.all([first, second]);
+  assertEquals(came, 2);
+  flow[Symbol.dispose]();
+});
+
 Deno.test("without a limit nothing is waited for, whatever the size, and no timer is started", () => {
   const clock = new Clock();
   const flow = new RateLimiter(clock).open("a");

@@ -61,20 +61,19 @@ function start(slotsMax: number) {
 }
 
 Deno.test("who finds no slot is told its place, waits longer than any deadline, and is served whole", async () => {
-  const { timers, deps, fetch, fetchNothing } = start(1);
-  const first = fetchNothing();
-  await first.began;
+  const { timers, deps, fetch, occupy } = start(1);
+  const first = occupy();
   const second = fetch();
   const third = fetch();
   while (third.told.length === 0) await settle();
   assertEquals([second.told[0]!.place, third.told[0]!.place], [1, 2]);
-  assertEquals([...deps.uploads].map(({ place }) => place), [undefined, 1, 2]);
-  await timers.advance(limits.queuedEveryMs);
+  assertEquals([...deps.uploads].map(({ place }) => place), [1, 2]);
+  await timers.advance(6 * limits.progressMs);
+  assertEquals([second, third].map(({ sink }) => sink()), [undefined, undefined] as never);
+  first[Symbol.dispose]();
   await Promise.all([second.done, third.done]);
   for (const { sink } of [second, third]) assertEquals(sink().bytes, file.bytes);
-  first.stop.abort();
-  await assertRejects(() => first.done, ShoalError);
-  await Promise.all([first, second, third].map(({ ended }) => ended));
+  await Promise.all([second, third].map(({ ended }) => ended));
   assertEquals([deps.uploads.size, timers.pending], [0, 0]);
 });
 
@@ -93,23 +92,32 @@ Deno.test("a connection that waits in a queue is not cut, however long that take
 });
 
 Deno.test("who gave its slot back for want of requests is served again in its turn", async () => {
-  const { timers, fetch, fetchNothing } = start(1);
+  const { timers, fetchNothing, occupy } = start(1);
   const idle = fetchNothing();
   await idle.began;
-  const busy = fetchNothing();
-  while (busy.told.length === 0) await settle();
+  await settle();
+  const other = occupy();
   await timers.advance(limits.queuedEveryMs);
-  await busy.began;
   idle.ask();
   while (idle.told.length === 0) await settle();
   assertEquals(idle.told[0]!.place, 1);
-  await timers.advance(limits.queuedEveryMs);
+  other[Symbol.dispose]();
   await idle.done;
   assertEquals(idle.bytes(), file.bytes);
-  await fetch().done;
-  busy.stop.abort();
-  await assertRejects(() => busy.done, ShoalError);
-  await Promise.all([idle.ended, busy.ended]);
+  await idle.ended;
+});
+
+Deno.test("who asks for nothing keeps nobody from being served, and asks again at once", async () => {
+  const { fetch, fetchNothing } = start(1);
+  const idle = fetchNothing();
+  await idle.began;
+  const other = fetch();
+  await other.done;
+  assertEquals([other.sink().bytes, other.told], [file.bytes, []]);
+  idle.ask();
+  await idle.done;
+  assertEquals([idle.bytes(), idle.told], [file.bytes, []]);
+  await Promise.all([idle.ended, other.ended]);
 });
 
 Deno.test("what is revoked, and who closes, leaves the queue at once", async () => {

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { NetworkError, ShoalError } from "../../lib/core/errors.ts";
+import { NetworkError, RemoteError, ShoalError } from "../../lib/core/errors.ts";
 import { deviceIdFrom } from "../../lib/core/ids.ts";
 import { kib, limits } from "../../lib/core/limits.ts";
 import type { ByteStream } from "../../lib/core/transport.ts";
@@ -74,7 +74,7 @@ Deno.test("UploadServer serves several at once and shows them", async () => {
   await server.close();
 });
 
-Deno.test("UploadServer closes strangers above four of an address, and lets others in", async () => {
+Deno.test("UploadServer closes strangers above an eighth of its places of one address, and lets others in", async () => {
   const { listener, server } = start();
   const dials = [];
   for (let i = 0; i < limits.strangersPerAddressMax; i++) dials.push(listener.dial());
@@ -90,7 +90,9 @@ Deno.test("UploadServer closes strangers above four of an address, and lets othe
 Deno.test("UploadServer counts a /64 as one address", async () => {
   const { listener, server } = start();
   const ips = ["2001:db8::1", "2001:db8:0:0:1::2", "2001:db8:0:0:ffff:1:2:3", "2001:db8::ffff:1:2:3"];
-  for (const ip of ips) assertEquals(await isGreeted(listener.dial(ip)), true);
+  for (let i = 0; i < limits.strangersPerAddressMax; i++) {
+    assertEquals(await isGreeted(listener.dial(ips[i % ips.length]!)), true);
+  }
   assertEquals(await isGreeted(listener.dial("2001:db8::9")), false);
   assertEquals(await isGreeted(listener.dial("2001:db8:0:1::1")), true);
   await server.close();
@@ -108,7 +110,7 @@ Deno.test("UploadServer bounds strangers in all, and forgets them after their ti
 Deno.test("whoever has proven itself is no stranger any more", async () => {
   const { listener, server } = start();
   const downloads = [];
-  for (let i = 0; i < 3 * limits.strangersPerAddressMax; i++) {
+  for (let i = 0; i < limits.strangersPerAddressMax + 4; i++) {
     const stop = new AbortController();
     const begun = Promise.withResolvers<void>();
     const never = new Promise<never>((_, reject) =>
@@ -128,6 +130,27 @@ Deno.test("whoever has proven itself is no stranger any more", async () => {
     stop.abort();
     await assertRejects(() => done);
   }
+  await server.close();
+});
+
+Deno.test("one account has a quarter of the uploads at the most, and is told that the holder is busy", async () => {
+  const { listener, server, deps } = start();
+  const hold = () => new Promise<never>(() => {});
+  for (let i = 0; i < limits.uploadsPerAccountMax; i++) {
+    startDownload(listener.dial(`198.51.100.${i}`), file.content, { begin: hold }).done.catch(() => {
+      // It is cut in the end.
+    });
+    while (server.uploads.length <= i) await settle();
+  }
+  const over = startDownload(listener.dial(), file.content);
+  const error = await assertRejects(() => over.done, RemoteError, "too many uploads to this account");
+  assertEquals(error.code, "busy");
+  const other = makeTicket(file.content, { account: "cleo", deviceId: deviceIdFrom(otherKey.publicKey) });
+  const identity = identityOf(otherKey, accountKey, "cleo");
+  const { done } = startDownload(listener.dial(), file.content, { identity, ticket: other });
+  while (server.uploads.length <= limits.uploadsPerAccountMax) await settle();
+  await deps.timers.advance(limits.uploadRestMs + limits.queuedEveryMs);
+  await done;
   await server.close();
 });
 

@@ -128,15 +128,52 @@ Deno.test("who asks for nothing gives its slot to who waits, and takes one again
   idle[Symbol.dispose]();
 });
 
-Deno.test("who asks again in time keeps its slot", async () => {
+Deno.test("who asks for nothing for a moment keeps nobody waiting, and goes on beside who is served meanwhile", async () => {
   const { timers, served, arrive } = start(1);
   const busy = arrive("ann 1");
-  const waits = arrive("bob 1");
+  const other = arrive("bob 1");
+  busy.rest();
+  await settle();
+  assertEquals(served, ["ann 1", "bob 1"]);
+  const third = arrive("cleo 1");
   for (let i = 0; i < 8; i++) {
-    busy.rest();
     await timers.advance(limits.uploadRestMs - 100);
-    assertEquals(busy.take(), undefined);
+    assertEquals(busy.take(), undefined, "it asks again in time");
+    busy.rest();
   }
-  assertEquals(served, ["ann 1"]);
-  for (const user of [busy, waits]) user[Symbol.dispose]();
+  await settle();
+  assertEquals(served, ["ann 1", "bob 1"], "bob's is sent to all the time");
+  for (const user of [busy, other, third]) user[Symbol.dispose]();
+  assertEquals(timers.pending, 0);
+});
+
+Deno.test("connections that ask for nothing have four times the slots at the most, and the one that did so for long makes room", async () => {
+  const { timers, served, arrive } = start(2);
+  const users = Array.from({ length: 8 }, (_, i) => {
+    const user = arrive(`account${i} 1`);
+    user.rest();
+    return user;
+  });
+  users.push(arrive("ninth 1"));
+  assertEquals(served.length, 8);
+  await timers.advance(limits.queuedEveryMs);
+  assertEquals(served.at(-1), "ninth 1");
+  for (const user of users) user[Symbol.dispose]();
+});
+
+Deno.test("who asked for nothing for long waits for its turn when it asks again, behind who waits and while all are sent to", async () => {
+  const { timers, served, ask, arrive } = start(1);
+  const idle = arrive("ann 1");
+  idle.rest();
+  const busy = arrive("bob 1");
+  const waits = arrive("cleo 1");
+  await timers.advance(limits.uploadRestMs);
+  ask(idle, "ann again");
+  busy[Symbol.dispose]();
+  await settle();
+  assertEquals(served, ["ann 1", "bob 1", "cleo 1"]);
+  waits[Symbol.dispose]();
+  await settle();
+  assertEquals(served.at(-1), "ann again");
+  idle[Symbol.dispose]();
 });

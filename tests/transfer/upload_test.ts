@@ -5,7 +5,7 @@ import { deviceIdFrom } from "../../lib/core/ids.ts";
 import { kib, limits, mib } from "../../lib/core/limits.ts";
 import type { ByteStream } from "../../lib/core/transport.ts";
 import { proveTransfer, signDevice } from "../../lib/session/proofs.ts";
-import type { FetchIdentity } from "../../lib/transfer/download.ts";
+import type { FetchIdentity } from "../../lib/transfer/holder_talk.ts";
 import { FrameStream } from "../../lib/transfer/frame_stream.ts";
 import { serveConnection, type UploadDeps } from "../../lib/transfer/upload.ts";
 import { type BlockRange, encodeFrame } from "../../lib/wire/frame.ts";

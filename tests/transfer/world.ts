@@ -11,7 +11,8 @@ import { type SigningKey, signingKeyFrom } from "../../lib/session/device_key.ts
 import { signDevice } from "../../lib/session/proofs.ts";
 import { sealTicket, ticketDay, ticketKeyFor, ticketKeysFor } from "../../lib/session/ticket.ts";
 import type { Ticket } from "../../lib/wire/ticket.ts";
-import { downloadFrom, type DownloadOptions, type FetchIdentity } from "../../lib/transfer/download.ts";
+import { downloadFrom, type DownloadOptions } from "../../lib/transfer/download.ts";
+import type { FetchIdentity } from "../../lib/transfer/holder_talk.ts";
 import { PiecePicker, type Seat } from "../../lib/transfer/piece_picker.ts";
 import { RateLimiter } from "../../lib/transfer/rate_limiter.ts";
 import type { RunningUpload, ServedContent, UploadDeps } from "../../lib/transfer/upload.ts";
@@ -156,6 +157,7 @@ export function makeDeps(library: MemoryLibrary, changes: Partial<UploadDeps> = 
       uploads.add(upload);
       return { [Symbol.dispose]: () => void uploads.delete(upload) };
     },
+    isRevoked: () => false,
     slots: new UploadSlots(timers),
     openFlow: (account) => limiter.open(account),
     random,
@@ -218,9 +220,9 @@ export function startDownload(
     signal: new AbortController().signal,
     onReceived: (bytes) => void received.push(bytes),
     ...changes,
-    onPiece: (piece, bytes) => {
+    onPiece: (piece, bytes, ...more) => {
       seat?.delivered(piece);
-      changes.onPiece?.(piece, bytes);
+      changes.onPiece?.(piece, bytes, ...more);
     },
   });
   return { done, sink: () => sink!, queue: () => seat!, received };

@@ -5,20 +5,14 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
-import { formatBase64Url, formatHex } from "../../lib/core/bytes.ts";
+import { formatBase64Url } from "../../lib/core/base64.ts";
+import { formatHex } from "../../lib/core/bytes.ts";
 import { deviceIdFrom } from "../../lib/core/ids.ts";
 import { certificateKey, makeCertificate } from "../../lib/net/certificate.ts";
 import { openAccountKey, sealAccountKey } from "../../lib/session/account_key.ts";
 import { signingKeyFrom } from "../../lib/session/device_key.ts";
-import {
-  acceptLogin,
-  answerLogin,
-  deriveSessionKeys,
-  finishLogin,
-  loadOpaque,
-  startLogin,
-  transcriptHash,
-} from "../../lib/session/opaque.ts";
+import { acceptLogin, answerLogin, finishLogin, loadOpaque, startLogin } from "../../lib/session/opaque.ts";
+import { deriveSessionKeys, transcriptHash } from "../../lib/session/handshake_keys.ts";
 import { SealedChannel } from "../../lib/session/sealed_channel.ts";
 import { openTicket, sealTicket, ticketKeyFor } from "../../lib/session/ticket.ts";
 import { decodeEnvelope } from "../../lib/wire/envelope.ts";

@@ -5,6 +5,7 @@ import {
   dataHeaderBytes,
   decodeFrame,
   decodeFrameHeader,
+  decodeZdataHeader,
   encodeFrame,
   type Frame,
   frameBytesLimit,
@@ -12,6 +13,8 @@ import {
   frameTypes,
   readDataOffset,
   writeDataHeader,
+  writeZdataHeader,
+  zdataHeaderBytes,
 } from "../../lib/wire/frame.ts";
 import { loadVectors } from "../vectors/load.ts";
 import { accountKey, deviceId, frames, sequence } from "./samples.ts";
@@ -28,7 +31,7 @@ const hello: Frame = {
 const cases: Readonly<Record<string, Frame>> = { ...frames, hello };
 
 Deno.test("every frame encodes to its vector and decodes from it", () => {
-  assertEquals([...vectors.keys()].sort(), [...Object.keys(cases), "data header"].sort());
+  assertEquals([...vectors.keys()].sort(), [...Object.keys(cases), "data header", "zdata"].sort());
   for (const [name, frame] of Object.entries(cases)) {
     const bytes = vectors.get(name)!;
     assertEquals(encodeFrame(frame), bytes, name);
@@ -49,6 +52,29 @@ Deno.test("a DATA header is written as its vector and read from it", () => {
   assertEquals(readDataOffset(new Uint8Array(8).fill(255)), -1);
 });
 
+Deno.test("a ZDATA header is written as its vector and read from it, and held to its limits", () => {
+  const bytes = vectors.get("zdata")!;
+  const head = bytes.subarray(frameHeaderBytes, zdataHeaderBytes);
+  const written = new Uint8Array(zdataHeaderBytes);
+  writeZdataHeader(written, 16_384, 100, bytes.length - zdataHeaderBytes);
+  assertEquals(written, bytes.slice(0, zdataHeaderBytes));
+  assertEquals(decodeFrameHeader(bytes), { ok: true, value: { type: frameTypes.zdata, length: 29 } });
+  assertEquals(decodeZdataHeader(head, 17), { ok: true, value: { offset: 16_384, bytes: 100 } });
+  assertEquals(decodeZdataHeader(head, 99).ok, true);
+  assertEquals(decodeZdataHeader(head, 100).ok, false, "no shorter than its content");
+  for (
+    const [size, isLegal] of [[limits.frameBytesMax, true], [limits.frameBytesMax + 1, false], [
+      2 ** 32 - 1,
+      false,
+    ]] as const
+  ) {
+    writeZdataHeader(written, 0, size, 17);
+    assertEquals(decodeZdataHeader(written.subarray(frameHeaderBytes), 17).ok, isLegal, String(size));
+  }
+  writeZdataHeader(written, 0, 100, 0);
+  assertEquals(decodeFrameHeader(written).ok, false, "without data");
+});
+
 Deno.test("decodeFrameHeader() takes each type up to its limit and refuses it above, and unknown types", () => {
   const header = (type: number, length: number) => {
     const bytes = new Uint8Array(frameHeaderBytes);
@@ -61,21 +87,22 @@ Deno.test("decodeFrameHeader() takes each type up to its limit and refuses it ab
     assertEquals(header(type, frameBytesLimit(type) + 1), false);
     assertEquals(header(type, 0xffff_ffff), false);
   }
-  for (const type of [0, 10, 255]) assertEquals(header(type, 0), false);
+  for (const type of [0, 15, 255]) assertEquals(header(type, 0), false);
   assertEquals(header(frameTypes.data, 8), false, "without data");
+  assertEquals(decodeFrame(frameTypes.take, new Uint8Array(0)).ok, false, "without a ticket");
   for (let size = 0; size < frameHeaderBytes; size++) assertEquals(decodeFrameHeader(new Uint8Array(size)).ok, false);
 });
 
 Deno.test("decodeFrame() refuses every truncation and trailing byte of the frames in CBOR, and never throws", () => {
   for (const [name, bytes] of vectors) {
-    if (["manifest", "data header", "have all", "have"].includes(name)) continue;
+    if (["manifest", "data header", "zdata", "have all", "have", "take", "leaf hashes"].includes(name)) continue;
     const payload = bytes.subarray(frameHeaderBytes);
     for (let size = 0; size < payload.length; size++) {
       assertEquals(decodeFrame(bytes[4]!, payload.subarray(0, size)).ok, false, `${name} cut to ${size}`);
     }
     assertEquals(decodeFrame(bytes[4]!, new Uint8Array([...payload, 0])).ok, false, name);
   }
-  fc.assert(fc.property(fc.nat(10), fc.uint8Array({ maxLength: 200 }), (type, junk) => void decodeFrame(type, junk)), {
+  fc.assert(fc.property(fc.nat(15), fc.uint8Array({ maxLength: 200 }), (type, junk) => void decodeFrame(type, junk)), {
     numRuns: 2_000,
     seed: 6,
   });
@@ -90,4 +117,13 @@ Deno.test("REQUEST holds its ranges to their limits", () => {
     assertThrows(() => request([range]), RangeError);
   }
   assertThrows(() => request(Array(limits.rangesMax + 1).fill(one)), RangeError);
+});
+
+Deno.test("TAKE keeps its ticket while the bytes that it came in are used anew, and holds it to the limit", () => {
+  const payload = sequence(0, limits.ticketBytesMax);
+  const decoded = decodeFrame(frameTypes.take, payload);
+  payload.fill(0);
+  assertEquals(decoded, { ok: true, value: { kind: "take", ticket: sequence(0, limits.ticketBytesMax) } });
+  assertThrows(() => encodeFrame({ kind: "take", ticket: new Uint8Array(limits.ticketBytesMax + 1) }), RangeError);
+  assertThrows(() => encodeFrame({ kind: "missing", code: 256 }), RangeError);
 });

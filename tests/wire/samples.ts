@@ -136,4 +136,8 @@ export const frames: Readonly<Record<string, Frame>> = {
   "have all": { kind: "have", pieces: undefined },
   have: { kind: "have", pieces: { first: 256, bits: new Uint8Array([0x80, 0x01]) } },
   queued: { kind: "queued", place: 3, expectedMs: 20_000 },
+  leaves: { kind: "leaves", pieces: [0, 2 ** 20 - 1] },
+  "leaf hashes": { kind: "leafHashes", piece: 258, leaves: sequence(0, 64) },
+  take: { kind: "take", ticket: sequence(0, 4) },
+  missing: { kind: "missing", code: 3 },
 };

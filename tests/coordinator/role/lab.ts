@@ -17,14 +17,13 @@ import {
   acceptLogin,
   answerLogin,
   createServerSetup,
-  deriveSessionKeys,
   type FinishedLogin,
   finishLogin,
   loadOpaque,
   registerLocally,
   startLogin,
-  transcriptHash,
 } from "../../../lib/session/opaque.ts";
+import { deriveSessionKeys, transcriptHash } from "../../../lib/session/handshake_keys.ts";
 import { proveAuth, proveStart, signDevice } from "../../../lib/session/proofs.ts";
 import { SealedChannel } from "../../../lib/session/sealed_channel.ts";
 import { emptyShareDigest } from "../../../lib/session/share_digest.ts";

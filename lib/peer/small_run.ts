@@ -1,0 +1,408 @@
+/**
+ * small_run: fetches many small contents together: one connection to a holder for all that it has of them, tickets by the handful, files
+ * written and named in groups. Laws: 1) it only hurries: what it does not get, for whatever reason, is left to a run of its own
+ * (fetch_run), which waits, asks again and says why;  2) every job is done or left, once;  3) a job whose signal is aborted
+ * gets no file.  (I/O through its parts)
+ */
+
+import { SmallFiles, type SmallPart, type SmallTarget } from "../content/small_files.ts";
+import { ContentError, type ErrorCode, ProtocolError, RemoteError, ShoalError } from "../core/errors.ts";
+import type { Content, DeviceId } from "../core/ids.ts";
+import { limits } from "../core/limits.ts";
+import type { FetchIdentity } from "../transfer/holder_talk.ts";
+import type { Located } from "../transfer/fetch.ts";
+import { type Connect, dial } from "../transfer/lane.ts";
+import { type Takeable, takeFrom } from "../transfer/take_from.ts";
+import { systemTimers } from "../transfer/timers.ts";
+import type { VerifiedHolder } from "../transfer/verified_holder.ts";
+import type { ReportReason } from "../wire/message.ts";
+import type { DownFlows } from "./bandwidth.ts";
+import type { Control } from "./control.ts";
+import type { FetchPlaces, Waiter } from "./fetch_places.ts";
+import type { FetchRunResult } from "./fetch_run.ts";
+import { PacedTakes } from "./paced_takes.ts";
+import { tickets } from "./tickets.ts";
+
+/** One small file that is wanted. */
+export interface SmallJob extends SmallTarget {
+  readonly signal: AbortSignal;
+  /** Told when a holder is asked for it. */
+  readonly onAsked: () => void;
+}
+
+/** What a small run needs of the rest of the peer. */
+export interface SmallRunDeps {
+  readonly control: Pick<Control, "request">;
+  readonly locate: (content: Content, offer: boolean) => Promise<Located>;
+  readonly identity: () => FetchIdentity;
+  readonly connect: Connect;
+  /** Tells of a holder that lied or broke a rule. */
+  readonly blame: (holder: VerifiedHolder, reason: ReportReason) => void;
+  readonly journalFolder: string;
+  /** Opens the run's part in this peer's limits. */
+  readonly openDownload: (() => DownFlows) | undefined;
+  readonly places: FetchPlaces;
+  /** Who takes the place of all. */
+  readonly waiter: Waiter;
+}
+
+export type SmallDone<J extends SmallJob> = readonly [job: J, result: FetchRunResult];
+
+/** Whether a content is one that can be fetched so. */
+export function isSmall({ bytes }: Content): boolean {
+  return bytes > 0 && bytes <= limits.takenBytesMax;
+}
+
+/** Holders that are asked at once. */
+const holdersAtOnce = 4;
+/** Contents that tickets are asked for at once; more when fewer than half are left to ask the holder for. */
+const ticketsAtOnce = 128;
+/** Files that get their names together, and files that may wait for that, each of them open. */
+const groupMax = 128;
+const unnamedMax = 256;
+/** How long files are gathered for a group, in milliseconds. */
+const gatherMs = 1;
+/** Searches in a row that bring nothing, after which the rest is left. */
+const fruitlessMax = 3;
+
+interface Small<J extends SmallJob> {
+  readonly job: J;
+  /** Who has not got it, or did not give it. */
+  readonly triedBy: Set<DeviceId>;
+  /** `waiting` is in the pool; `asked` is with a holder's line; `written` waits for its name; `ended` is done or left. */
+  state: "waiting" | "asked" | "written" | "ended";
+  startedAtMs: number;
+  readonly settle: (result: FetchRunResult | undefined) => void;
+}
+
+interface Delivered<J extends SmallJob> {
+  readonly small: Small<J>;
+  readonly part: SmallPart<J>;
+  readonly holder: VerifiedHolder;
+}
+
+export class SmallRun<J extends SmallJob> {
+  readonly #deps: SmallRunDeps;
+  readonly #onDone: (done: readonly SmallDone<J>[]) => void;
+  readonly #stop = new AbortController();
+  readonly #excluded = new Set<DeviceId>();
+  /** Those that are not ended. */
+  #live = 0;
+  /** Files that got their names. */
+  #doneCount = 0;
+  #pool: Small<J>[] = [];
+  #files: SmallFiles<J> | undefined;
+  #unnamed: Delivered<J>[] = [];
+  #naming: Promise<void> | undefined;
+
+  /** @param onDone Told of files as they get their names, in groups, each before its own promise resolves. */
+  constructor(deps: SmallRunDeps, onDone: (done: readonly SmallDone<J>[]) => void) {
+    this.#deps = deps;
+    this.#onDone = onDone;
+  }
+
+  /** Adds a job, before `run`; answers how it was done, or undefined if it is left to a run of its own. */
+  add(job: J): Promise<FetchRunResult | undefined> {
+    const { promise, resolve } = Promise.withResolvers<FetchRunResult | undefined>();
+    const leave = () => {
+      if (small.state === "waiting" || small.state === "asked") this.#end(small, undefined);
+    };
+    const small: Small<J> = {
+      ...{ job, triedBy: new Set<DeviceId>(), state: "waiting" as const, startedAtMs: performance.now() },
+      settle: (result) => {
+        job.signal.removeEventListener("abort", leave);
+        resolve(result);
+      },
+    };
+    job.signal.addEventListener("abort", leave, { once: true });
+    this.#pool.push(small);
+    this.#live++;
+    return promise;
+  }
+
+  /** Does what it can; every job is done or left by then. Never throws for what others or the disk did. */
+  async run(): Promise<void> {
+    const { places, waiter, journalFolder, openDownload } = this.#deps;
+    let isPlaceTaken = false;
+    try {
+      await places.take(waiter, this.#stop.signal);
+      isPlaceTaken = true;
+      using files = new SmallFiles<J>(journalFolder);
+      this.#files = files;
+      await this.#lookAll(files);
+      using flows = openDownload?.();
+      for (let fruitless = 0; fruitless < fruitlessMax;) {
+        const first = this.#pool.find(({ state }) => state === "waiting");
+        if (first === undefined) break;
+        const before = this.#doneCount;
+        const wasAsked = await this.#round(first, flows);
+        if (this.#doneCount > before) fruitless = 0;
+        else if (++fruitless < fruitlessMax && !wasAsked) this.#end(first, undefined);
+      }
+    } catch (error) {
+      if (!(error instanceof ShoalError) && !this.#stop.signal.aborted) throw error;
+    } finally {
+      if (isPlaceTaken) places.giveBack();
+      for (const small of this.#pool) this.#end(small, undefined);
+    }
+  }
+
+  /** Finds out which files are there already, and leaves those whose places are taken. */
+  async #lookAll(files: SmallFiles<J>): Promise<void> {
+    const free: Small<J>[] = [];
+    for (const small of this.#pool) {
+      if (small.state === "ended") continue;
+      try {
+        const found = await files.look(small.job, small.job.signal);
+        if (found === "free") free.push(small);
+        else {this.#done([[small, {
+            path: found.there,
+            holders: [],
+            fetchedBytes: 0,
+            reusedBytes: 0,
+            wireBytes: 0,
+            refetchedBytes: 0,
+            tookMs: 0,
+          }]]);}
+      } catch (error) {
+        if (!(error instanceof ShoalError) && !small.job.signal.aborted) throw error;
+        this.#end(small, undefined);
+      }
+    }
+    this.#pool = free.filter(({ state }) => state === "waiting");
+  }
+
+  /** Asks those who have the first of what is left for all that they have of it; false if there is nobody to ask. */
+  async #round(first: Small<J>, flows: DownFlows | undefined): Promise<boolean> {
+    const { holders } = await this.#deps.locate(first.job.content, false);
+    const asked = holders.filter(({ whole, deviceId }) => {
+      return whole && !this.#excluded.has(deviceId) && !first.triedBy.has(deviceId);
+    });
+    await Promise.all(asked.slice(0, holdersAtOnce).map((holder) => this.#askHolder(holder, first, flows)));
+    await this.#naming;
+    return asked.length > 0;
+  }
+
+  /** Takes all that a holder has of what is left. @param first Whose ticket the holder is shown. */
+  async #askHolder(holder: VerifiedHolder, first: Small<J>, flows: DownFlows | undefined): Promise<void> {
+    const line = new HolderLine(holder, (count) => this.#choose(holder, count), this.#deps.control);
+    const { identity, connect, blame } = this.#deps;
+    let delivered = 0;
+    try {
+      const stream = await dial(holder, connect, this.#stop.signal);
+      const flow = stream.remote && flows?.from(stream.remote.ip);
+      const paced = new PacedTakes(line, flow, this.#stop.signal);
+      await takeFrom(stream, {
+        holder,
+        identity: identity(),
+        timers: systemTimers,
+        signal: this.#stop.signal,
+        take: () => paced.take(),
+        more: () => paced.more(),
+        onTaken: (wish, bytes) => {
+          delivered++;
+          line.ended(wish);
+          return this.#write(wish.small, bytes, holder);
+        },
+        onMissing: (wish) => {
+          line.ended(wish);
+          this.#giveBack(wish.small, holder);
+        },
+      });
+    } catch (error) {
+      if (!(error instanceof ShoalError)) throw error;
+      const isLiar = error instanceof ContentError || error instanceof ProtocolError;
+      if (isLiar) blame(holder, error instanceof ContentError ? "wrongPiece" : "protocol");
+      // One that gave something may have been cut off, and is worth another connection; so is one that has the first no more.
+      if (error instanceof RemoteError && isOfContent(error.code)) first.triedBy.add(holder.deviceId);
+      else if (isLiar || delivered === 0) this.#excluded.add(holder.deviceId);
+    } finally {
+      await line.close();
+      for (const small of line.unended()) this.#giveBack(small, undefined);
+    }
+  }
+
+  /** Takes jobs out of the pool for a holder. */
+  #choose(holder: VerifiedHolder, count: number): readonly Small<J>[] {
+    const chosen: Small<J>[] = [];
+    const rest: Small<J>[] = [];
+    for (const small of this.#pool) {
+      if (small.state === "ended") continue;
+      if (chosen.length < count && !small.triedBy.has(holder.deviceId)) chosen.push(small);
+      else rest.push(small);
+    }
+    this.#pool = rest;
+    const left: Small<J>[] = [];
+    try {
+      this.#files!.announce(chosen.map(({ job }) => job));
+    } catch (error) {
+      if (!(error instanceof ShoalError)) throw error;
+      left.push(...chosen.splice(0));
+    }
+    for (const small of left) this.#end(small, undefined);
+    for (const small of chosen) {
+      Object.assign(small, { state: "asked", startedAtMs: performance.now() });
+      small.job.onAsked();
+    }
+    return chosen;
+  }
+
+  /** Puts a job that was not delivered back. @param by Who has not got it. */
+  #giveBack(small: Small<J>, by: VerifiedHolder | undefined): void {
+    if (small.state !== "asked") return;
+    if (by !== undefined) small.triedBy.add(by.deviceId);
+    small.state = "waiting";
+    this.#pool.push(small);
+  }
+
+  async #write(small: Small<J>, bytes: Uint8Array, holder: VerifiedHolder): Promise<void> {
+    if (small.state !== "asked") return;
+    try {
+      this.#unnamed.push({ small, part: this.#files!.write(small.job, bytes), holder });
+      small.state = "written";
+    } catch (error) {
+      if (!(error instanceof ShoalError)) throw error;
+      return this.#end(small, undefined);
+    }
+    this.#naming ??= this.#nameAll().finally(() => this.#naming = undefined);
+    if (this.#unnamed.length >= unnamedMax) await this.#naming;
+  }
+
+  /** Gives what is written its names, a group at a time. */
+  async #nameAll(): Promise<void> {
+    const files = this.#files!;
+    while (this.#unnamed.length > 0) {
+      if (this.#unnamed.length < groupMax) await new Promise((resolve) => setTimeout(resolve, gatherMs));
+      const group = new Map<J, Delivered<J>>();
+      for (const delivered of this.#unnamed.splice(0, groupMax)) {
+        if (!delivered.small.job.signal.aborted) group.set(delivered.small.job, delivered);
+        else {
+          files.drop(delivered.part);
+          this.#end(delivered.small, undefined);
+        }
+      }
+      const named = await files.finish([...group.values()].map(({ part }) => part));
+      this.#done(named.flatMap(({ target, result }) => {
+        const { small, holder } = group.get(target)!;
+        if (typeof result === "string") return [[small, resultOf(small, result, holder)] as const];
+        this.#end(small, undefined);
+        return [];
+      }));
+    }
+  }
+
+  #done(done: readonly (readonly [Small<J>, FetchRunResult])[]): void {
+    if (done.length === 0) return;
+    this.#doneCount += done.length;
+    this.#onDone(done.map(([{ job }, result]) => [job, result]));
+    for (const [small, result] of done) this.#end(small, result);
+  }
+
+  #end(small: Small<J>, result: FetchRunResult | undefined): void {
+    if (small.state === "ended") return;
+    small.state = "ended";
+    small.settle(result);
+    if (--this.#live === 0) this.#stop.abort();
+  }
+}
+
+/** Whether a holder refuses one content, not who asks. */
+function isOfContent(code: ErrorCode): boolean {
+  return code === "notFound" || code === "changed" || code === "io";
+}
+
+function resultOf(
+  { job: { content: { bytes } }, startedAtMs }: Small<SmallJob>,
+  path: string,
+  { account, label, deviceId }: VerifiedHolder,
+): FetchRunResult {
+  return {
+    path,
+    holders: [{ account, device: label, deviceId, bytes }],
+    fetchedBytes: bytes,
+    reusedBytes: 0,
+    wireBytes: bytes,
+    refetchedBytes: 0,
+    tookMs: Math.round(performance.now() - startedAtMs),
+  };
+}
+
+interface TicketedSmall<J extends SmallJob> extends Takeable {
+  readonly small: Small<J>;
+}
+
+/** What one holder is to be asked for, with tickets that are fetched ahead. */
+class HolderLine<J extends SmallJob> {
+  readonly #holder: VerifiedHolder;
+  readonly #choose: (count: number) => readonly Small<J>[];
+  readonly #control: Pick<Control, "request">;
+  /** With tickets, not asked for yet. */
+  #ready: TicketedSmall<J>[] = [];
+  /** All that was chosen and is neither delivered nor missing. */
+  readonly #unended = new Set<Small<J>>();
+  #asking: Promise<void> | undefined;
+  #failure: unknown;
+  #isClosed = false;
+
+  constructor(
+    holder: VerifiedHolder,
+    choose: (count: number) => readonly Small<J>[],
+    control: Pick<Control, "request">,
+  ) {
+    this.#holder = holder;
+    this.#choose = choose;
+    this.#control = control;
+    this.#askAhead();
+  }
+
+  /** The next that is still wanted, without taking it. */
+  peek(): TicketedSmall<J> | undefined {
+    this.#askAhead();
+    while (this.#ready[0]?.small.state === "ended") this.ended(this.#ready.shift()!);
+    return this.#ready[0];
+  }
+
+  shift(): void {
+    this.#ready.shift();
+  }
+
+  /** Waits until there may be one; false once there will be none. @throws {ShoalError} If the coordinator gives no tickets. */
+  async more(): Promise<boolean> {
+    if (this.peek() !== undefined) return true;
+    if (this.#asking === undefined) return false;
+    await this.#asking;
+    if (this.#failure !== undefined) throw this.#failure;
+    return true;
+  }
+
+  ended({ small }: TicketedSmall<J>): void {
+    this.#unended.delete(small);
+  }
+
+  unended(): Iterable<Small<J>> {
+    return this.#unended;
+  }
+
+  /** Asks for nothing more, and waits for the answer that is on its way. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#asking;
+  }
+
+  #askAhead(): void {
+    if (this.#asking !== undefined || this.#isClosed || this.#ready.length > ticketsAtOnce / 2) return;
+    const chosen = this.#choose(ticketsAtOnce);
+    if (chosen.length === 0) return;
+    for (const small of chosen) this.#unended.add(small);
+    this.#asking = this.#ask(chosen).catch((error) => this.#failure = error).finally(() => this.#asking = undefined);
+  }
+
+  async #ask(chosen: readonly Small<J>[]): Promise<void> {
+    const found = await tickets(this.#control, this.#holder.deviceId, chosen.map(({ job }) => job.content));
+    for (const [i, small] of chosen.entries()) {
+      const ticket = found[i];
+      if (ticket) this.#ready.push({ small, content: small.job.content, ticket });
+      else small.triedBy.add(this.#holder.deviceId);
+    }
+  }
+}
