@@ -78,7 +78,7 @@ export class SmallFiles<T extends SmallTarget> implements Disposable {
     let file: Deno.FsFile | undefined;
     try {
       if (target.sync) file = writeOpen(partPath, bytes);
-      else Deno.writeFileSync(partPath, bytes, { createNew: true, mode: 0o666 });
+      else Deno.writeFileSync(partPath, bytes, { createNew: true });
       return { target, file, folder, partPath, finalPath };
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) removeQuietly(partPath);
@@ -154,7 +154,7 @@ function taken(path: string): StoreError {
 }
 
 function writeOpen(path: string, bytes: Uint8Array): Deno.FsFile {
-  const file = Deno.openSync(path, { write: true, createNew: true, mode: 0o666 });
+  const file = Deno.openSync(path, { write: true, createNew: true });
   try {
     for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
     return file;

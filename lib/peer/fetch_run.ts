@@ -18,6 +18,7 @@ import type { Lane } from "../transfer/lane.ts";
 import type { OpenParts } from "../transfer/open_parts.ts";
 import { systemTimers } from "../transfer/timers.ts";
 import type { VerifiedHolder } from "../transfer/verified_holder.ts";
+import type { Queued } from "../wire/frame.ts";
 import type { ReportReason } from "../wire/message.ts";
 import type { DownFlows } from "./bandwidth.ts";
 import type { FetchPlaces, Waiter } from "./fetch_places.ts";
@@ -90,9 +91,7 @@ async function runInPlace(deps: FetchRunDeps, options: FetchRunOptions, place: P
   const { name, content, path, folder, onExists, sync } = wish;
   const { identity, journalFolder, lane } = deps;
   const there = await findFetched({ folder, name: path, content, onExists, signal });
-  if (there !== undefined) {
-    return { path: there, holders: [], refetchedBytes: 0, fetchedBytes: 0, reusedBytes: 0, wireBytes: 0, tookMs: 0 };
-  }
+  if (there !== undefined) return thereAlready(there);
   const startedAtMs = performance.now();
   const search = new HolderSearch(deps, options, place);
   let startBytes: number | undefined;
@@ -133,14 +132,24 @@ async function runInPlace(deps: FetchRunDeps, options: FetchRunOptions, place: P
       place.moved();
       onProgress(doneBytes, rate(doneBytes - (startBytes ?? doneBytes), startedAtMs), holders);
     },
-    onQueued: ({ account }, { place: inQueue, expectedMs }) => {
+    onQueued: (holder, queued) => {
       // One that has given its place here away waits for that first.
       if (!place.isTaken) return;
-      options.onState("waiting", `place ${inQueue} at ${account}, in about ${Math.ceil(expectedMs / 1000)} s`);
+      options.onState("waiting", placeText(holder, queued));
     },
   });
   const holders = fetched.holders.map((holder) => ({ ...holder, deviceId: search.deviceIdOf(holder) }));
   return { ...fetched, holders, tookMs: Math.round(performance.now() - startedAtMs) };
+}
+
+/** The result of a fetch whose file was there before. */
+export function thereAlready(path: string): FetchRunResult {
+  return { path, holders: [], fetchedBytes: 0, wireBytes: 0, reusedBytes: 0, refetchedBytes: 0, tookMs: 0 };
+}
+
+/** A place in a holder's queue, for people. */
+export function placeText({ account }: VerifiedHolder, { place, expectedMs }: Queued): string {
+  return `place ${place} at ${account}, in about ${Math.ceil(expectedMs / 1000)} s`;
 }
 
 /** What a person is told of a holder. */

@@ -363,8 +363,10 @@ export class Fetches {
     const timeoutMs = one.wish.timeoutMs ?? one.watcher?.patienceMs ?? Infinity;
     try {
       const { wish } = one;
-      const onAsked = () => Object.assign(one, { state: "running", why: "" });
-      const early = await together?.add({ ...wish, signal, onAsked, one });
+      const onAsked = (place?: string) => {
+        Object.assign(one, place === undefined ? { state: "running", why: "" } : { state: "waiting", why: place });
+      };
+      const early = await together?.add({ ...wish, signal, timeoutMs, onAsked, one });
       if (early !== undefined) return this.#done(one, early);
       const result = await this.#run(one, timeoutMs, signal);
       this.#keepReceipts([[one, result]]);

@@ -6,28 +6,30 @@
  */
 
 import { SmallFiles, type SmallPart, type SmallTarget } from "../content/small_files.ts";
-import { ContentError, type ErrorCode, ProtocolError, RemoteError, ShoalError } from "../core/errors.ts";
+import { ContentError, type ErrorCode, ProtocolError, RemoteError, ShoalError, TimeoutError } from "../core/errors.ts";
 import type { Content, DeviceId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import type { FetchIdentity } from "../transfer/holder_talk.ts";
 import type { Located } from "../transfer/fetch.ts";
 import { type Connect, dial } from "../transfer/lane.ts";
-import { type Takeable, takeFrom } from "../transfer/take_from.ts";
+import { takeFrom } from "../transfer/take_from.ts";
 import { systemTimers } from "../transfer/timers.ts";
 import type { VerifiedHolder } from "../transfer/verified_holder.ts";
 import type { ReportReason } from "../wire/message.ts";
 import type { DownFlows } from "./bandwidth.ts";
 import type { Control } from "./control.ts";
 import type { FetchPlaces, Waiter } from "./fetch_places.ts";
-import type { FetchRunResult } from "./fetch_run.ts";
+import { type FetchRunResult, placeText, thereAlready } from "./fetch_run.ts";
 import { PacedTakes } from "./paced_takes.ts";
-import { tickets } from "./tickets.ts";
+import { TicketLine } from "./ticket_line.ts";
 
 /** One small file that is wanted. */
 export interface SmallJob extends SmallTarget {
   readonly signal: AbortSignal;
-  /** Told when a holder is asked for it. */
-  readonly onAsked: () => void;
+  /** How long it bears that nothing moves, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Told when a holder is asked for it, and while it waits in the holder's queue: its place there, for people. */
+  readonly onAsked: (place?: string) => void;
 }
 
 /** What a small run needs of the rest of the peer. */
@@ -55,18 +57,17 @@ export function isSmall({ bytes }: Content): boolean {
 
 /** Holders that are asked at once. */
 const holdersAtOnce = 4;
-/** Contents that tickets are asked for at once; more when fewer than half are left to ask the holder for. */
-const ticketsAtOnce = 128;
 /** Files that get their names together, and files that may wait for that, each of them open. */
 const groupMax = 128;
 const unnamedMax = 256;
-/** How long files are gathered for a group, in milliseconds. */
-const gatherMs = 1;
+/** How long files are gathered for a group, in milliseconds: each costs a transaction of its own. */
+const gatherMs = 20;
 /** Searches in a row that bring nothing, after which the rest is left. */
 const fruitlessMax = 3;
 
 interface Small<J extends SmallJob> {
   readonly job: J;
+  readonly content: Content;
   /** Who has not got it, or did not give it. */
   readonly triedBy: Set<DeviceId>;
   /** `waiting` is in the pool; `asked` is with a holder's line; `written` waits for its name; `ended` is done or left. */
@@ -108,7 +109,13 @@ export class SmallRun<J extends SmallJob> {
       if (small.state === "waiting" || small.state === "asked") this.#end(small, undefined);
     };
     const small: Small<J> = {
-      ...{ job, triedBy: new Set<DeviceId>(), state: "waiting" as const, startedAtMs: performance.now() },
+      ...{
+        job,
+        content: job.content,
+        triedBy: new Set<DeviceId>(),
+        state: "waiting" as const,
+        startedAtMs: performance.now(),
+      },
       settle: (result) => {
         job.signal.removeEventListener("abort", leave);
         resolve(result);
@@ -155,15 +162,7 @@ export class SmallRun<J extends SmallJob> {
       try {
         const found = await files.look(small.job, small.job.signal);
         if (found === "free") free.push(small);
-        else {this.#done([[small, {
-            path: found.there,
-            holders: [],
-            fetchedBytes: 0,
-            reusedBytes: 0,
-            wireBytes: 0,
-            refetchedBytes: 0,
-            tookMs: 0,
-          }]]);}
+        else this.#done([[small, thereAlready(found.there)]]);
       } catch (error) {
         if (!(error instanceof ShoalError) && !small.job.signal.aborted) throw error;
         this.#end(small, undefined);
@@ -185,8 +184,19 @@ export class SmallRun<J extends SmallJob> {
 
   /** Takes all that a holder has of what is left. @param first Whose ticket the holder is shown. */
   async #askHolder(holder: VerifiedHolder, first: Small<J>, flows: DownFlows | undefined): Promise<void> {
-    const line = new HolderLine(holder, (count) => this.#choose(holder, count), this.#deps.control);
+    const asked = new Set<Small<J>>();
+    const line = new TicketLine<Small<J>>({
+      control: this.#deps.control,
+      deviceId: holder.deviceId,
+      choose: (count) => this.#choose(holder, count).map((small) => (asked.add(small), small)),
+      isWanted: ({ state }) => state === "asked",
+      onNone: (small) => {
+        asked.delete(small);
+        this.#giveBack(small, holder);
+      },
+    });
     const { identity, connect, blame } = this.#deps;
+    const queue = new QueuePatience(first.job.timeoutMs);
     let delivered = 0;
     try {
       const stream = await dial(holder, connect, this.#stop.signal);
@@ -199,14 +209,19 @@ export class SmallRun<J extends SmallJob> {
         signal: this.#stop.signal,
         take: () => paced.take(),
         more: () => paced.more(),
-        onTaken: (wish, bytes) => {
+        onTaken: ({ wish: small }, bytes) => {
           delivered++;
-          line.ended(wish);
-          return this.#write(wish.small, bytes, holder);
+          asked.delete(small);
+          if (queue.leave()) { for (const { job } of asked) job.onAsked(); }
+          return this.#write(small, bytes, holder);
         },
-        onMissing: (wish) => {
-          line.ended(wish);
-          this.#giveBack(wish.small, holder);
+        onMissing: ({ wish: small }) => {
+          asked.delete(small);
+          this.#giveBack(small, holder);
+        },
+        onQueued: (queued) => {
+          for (const { job } of asked) job.onAsked(placeText(holder, queued));
+          queue.note(queued.place);
         },
       });
     } catch (error) {
@@ -215,10 +230,10 @@ export class SmallRun<J extends SmallJob> {
       if (isLiar) blame(holder, error instanceof ContentError ? "wrongPiece" : "protocol");
       // One that gave something may have been cut off, and is worth another connection; so is one that has the first no more.
       if (error instanceof RemoteError && isOfContent(error.code)) first.triedBy.add(holder.deviceId);
-      else if (isLiar || delivered === 0) this.#excluded.add(holder.deviceId);
+      else if (isLiar || error.code === "timeout" || delivered === 0) this.#excluded.add(holder.deviceId);
     } finally {
       await line.close();
-      for (const small of line.unended()) this.#giveBack(small, undefined);
+      for (const small of asked) this.#giveBack(small, undefined);
     }
   }
 
@@ -306,6 +321,37 @@ export class SmallRun<J extends SmallJob> {
   }
 }
 
+/** How long one bears to stand still in a holder's queue. */
+class QueuePatience {
+  readonly #timeoutMs: number;
+  #movedAtMs = performance.now();
+  #place = Infinity;
+
+  constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Notes that something came; whether that ends a wait. */
+  leave(): boolean {
+    const wasQueued = this.#place !== Infinity;
+    this.#movedAtMs = performance.now();
+    this.#place = Infinity;
+    return wasQueued;
+  }
+
+  /** To come forward is to move. @throws {TimeoutError} If it has stood still for too long. */
+  note(place: number): void {
+    const nowMs = performance.now();
+    if (place < this.#place) {
+      this.#place = place;
+      this.#movedAtMs = nowMs;
+    }
+    const stoodMs = nowMs - this.#movedAtMs;
+    if (stoodMs < this.#timeoutMs) return;
+    throw new TimeoutError(`Cannot go on: place ${place} in the queue for ${Math.round(stoodMs)} ms`, stoodMs, 1);
+  }
+}
+
 /** Whether a holder refuses one content, not who asks. */
 function isOfContent(code: ErrorCode): boolean {
   return code === "notFound" || code === "changed" || code === "io";
@@ -325,84 +371,4 @@ function resultOf(
     refetchedBytes: 0,
     tookMs: Math.round(performance.now() - startedAtMs),
   };
-}
-
-interface TicketedSmall<J extends SmallJob> extends Takeable {
-  readonly small: Small<J>;
-}
-
-/** What one holder is to be asked for, with tickets that are fetched ahead. */
-class HolderLine<J extends SmallJob> {
-  readonly #holder: VerifiedHolder;
-  readonly #choose: (count: number) => readonly Small<J>[];
-  readonly #control: Pick<Control, "request">;
-  /** With tickets, not asked for yet. */
-  #ready: TicketedSmall<J>[] = [];
-  /** All that was chosen and is neither delivered nor missing. */
-  readonly #unended = new Set<Small<J>>();
-  #asking: Promise<void> | undefined;
-  #failure: unknown;
-  #isClosed = false;
-
-  constructor(
-    holder: VerifiedHolder,
-    choose: (count: number) => readonly Small<J>[],
-    control: Pick<Control, "request">,
-  ) {
-    this.#holder = holder;
-    this.#choose = choose;
-    this.#control = control;
-    this.#askAhead();
-  }
-
-  /** The next that is still wanted, without taking it. */
-  peek(): TicketedSmall<J> | undefined {
-    this.#askAhead();
-    while (this.#ready[0]?.small.state === "ended") this.ended(this.#ready.shift()!);
-    return this.#ready[0];
-  }
-
-  shift(): void {
-    this.#ready.shift();
-  }
-
-  /** Waits until there may be one; false once there will be none. @throws {ShoalError} If the coordinator gives no tickets. */
-  async more(): Promise<boolean> {
-    if (this.peek() !== undefined) return true;
-    if (this.#asking === undefined) return false;
-    await this.#asking;
-    if (this.#failure !== undefined) throw this.#failure;
-    return true;
-  }
-
-  ended({ small }: TicketedSmall<J>): void {
-    this.#unended.delete(small);
-  }
-
-  unended(): Iterable<Small<J>> {
-    return this.#unended;
-  }
-
-  /** Asks for nothing more, and waits for the answer that is on its way. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    await this.#asking;
-  }
-
-  #askAhead(): void {
-    if (this.#asking !== undefined || this.#isClosed || this.#ready.length > ticketsAtOnce / 2) return;
-    const chosen = this.#choose(ticketsAtOnce);
-    if (chosen.length === 0) return;
-    for (const small of chosen) this.#unended.add(small);
-    this.#asking = this.#ask(chosen).catch((error) => this.#failure = error).finally(() => this.#asking = undefined);
-  }
-
-  async #ask(chosen: readonly Small<J>[]): Promise<void> {
-    const found = await tickets(this.#control, this.#holder.deviceId, chosen.map(({ job }) => job.content));
-    for (const [i, small] of chosen.entries()) {
-      const ticket = found[i];
-      if (ticket) this.#ready.push({ small, content: small.job.content, ticket });
-      else small.triedBy.add(this.#holder.deviceId);
-    }
-  }
 }

@@ -1,7 +1,8 @@
 /**
  * frame_stream: reads and writes transfer frames over a byte stream. Laws: 1) a length is bounded before a byte of it is read, and the
- * bytes of DATA go straight to where they belong; ZDATA is DATA to whoever reads, and is decompressed when its bytes are wanted;  2) progress deadlines, not idle hope: a side that says nothing, takes nothing or
- * only sends heartbeats is cut, whatever TCP thinks of it;  3) frames never mix: each is written whole, in the order of the calls.
+ * bytes of DATA go straight to where they belong; ZDATA is DATA to whoever reads, and is decompressed when its bytes are wanted;
+ * 2) progress deadlines, not idle hope: a side that says nothing, takes nothing or only sends heartbeats is cut, whatever TCP thinks of
+ * it;  3) frames never mix: each is written whole, in the order of the calls.
  * Spec: PROTOCOL.md "Transfer".  (I/O: over a stream and timers that are passed in)
  */
 
@@ -60,7 +61,7 @@ export class FrameStream {
   /** Since when the pending read or write waits for its next byte. */
   #readFromMs = 0;
   #writeFromMs = 0;
-  /** The last byte that was not a heartbeat's, in or out. */
+  /** The last byte that was not a heartbeat's or a HAVE's, or `noteWork`. */
   #lastWorkMs: number;
   #lastWroteMs: number;
   #lastWrite: Promise<void> = Promise.resolve();
@@ -102,7 +103,8 @@ export class FrameStream {
       const payload = new Uint8Array(length);
       await this.#readInto(payload);
       if (type === frameTypes.heartbeat) continue;
-      this.#lastWorkMs = this.#timers.nowMs();
+      // It says what there is; whether that is news its reader knows.
+      if (type !== frameTypes.have) this.#lastWorkMs = this.#timers.nowMs();
       const frame = decodeFrame(type, payload);
       if (!frame.ok) throw this.#illegal(frame.error);
       return frame.value as IncomingFrame;
@@ -132,7 +134,7 @@ export class FrameStream {
     return write;
   }
 
-  /** Notes that this side does its part, for which it needs no word of the other. */
+  /** Notes work that no frame tells: what this side does without a word of the other, or a HAVE that was news. */
   noteWork(): void {
     this.#lastWorkMs = this.#timers.nowMs();
   }

@@ -183,7 +183,7 @@ export class PieceReceiver {
       if (said === "more") this.#more = undefined;
       else {
         this.#frame = undefined;
-        this.#noteHave(said);
+        this.#expectNews(said);
       }
     }
   }
@@ -201,23 +201,41 @@ export class PieceReceiver {
   }
 
   #nextFrame(): Promise<WorkFrame> {
-    const frame = nextWork(this.#frames, this.#options);
+    const frame = this.#nextNews();
     frame.catch(() => {
       // Told to whoever waits for it; after the last piece nobody does.
     });
     return frame;
   }
 
-  #noteHave(frame: WorkFrame): void {
-    if (frame.kind !== "have") throw broken(this.#options.holder, `it sent ${frame.kind} that nobody asked for`);
-    if (frame.pieces === undefined) throw broken(this.#options.holder, "it said twice that it has all");
-    for (const piece of piecesOf(frame.pieces, this.#manifest.pieceCount)) {
+  /** The next frame that is news. A holder may say what it has as often as it likes, and gains neither time nor memory by that. */
+  async #nextNews(): Promise<WorkFrame> {
+    for (;;) {
+      const frame = await nextWork(this.#frames, this.#options);
+      if (frame.kind !== "have") return frame;
+      if (!this.#noteHave(frame.pieces)) continue;
+      this.#frames.noteWork();
+      return frame;
+    }
+  }
+
+  /** Notes pieces that the holder has by now; false if all were known. */
+  #noteHave(pieces: HavePieces | undefined): boolean {
+    if (pieces === undefined) throw broken(this.#options.holder, "it said twice that it has all");
+    let isNews = false;
+    for (const piece of piecesOf(pieces, this.#manifest.pieceCount)) {
       const bit = 0x80 >> (piece & 7);
-      // What is no news goes no further: a holder may say it as often as it likes.
       if (this.#has === undefined || (this.#has[piece >> 3]! & bit) !== 0) continue;
       this.#has[piece >> 3]! |= bit;
       this.#work.source.have(piece);
+      isNews = true;
     }
+    return isNews;
+  }
+
+  /** Takes a frame in whose place nothing was asked for: only news may come there. */
+  #expectNews({ kind }: WorkFrame): void {
+    if (kind !== "have") throw broken(this.#options.holder, `it sent ${kind} that nobody asked for`);
   }
 
   /** Fills the window up, once there is room for a REQUEST that is worth it. Neighbours become one range. */
@@ -356,7 +374,7 @@ export class PieceReceiver {
       const frame = await (this.#frame ?? this.#nextFrame());
       this.#frame = undefined;
       if (frame.kind === kind) return frame as Extract<WorkFrame, { readonly kind: K }>;
-      this.#noteHave(frame);
+      this.#expectNews(frame);
     }
   }
 

@@ -11,7 +11,7 @@ import { type Content, idBytes } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import type { ByteStream } from "../core/transport.ts";
 import { hashPiece } from "../content/merkle.ts";
-import { encodeFrame } from "../wire/frame.ts";
+import { encodeFrame, type Queued } from "../wire/frame.ts";
 import { broken, type FetchIdentity, interrupted, introduce, lied, nextFrame } from "./holder_talk.ts";
 import { FrameStream } from "./frame_stream.ts";
 import type { Timers } from "./timers.ts";
@@ -36,6 +36,8 @@ export interface TakeOptions<T extends Takeable> {
   readonly onTaken: (wish: T, bytes: Bytes) => Promise<void> | void;
   /** Told what the holder does not give. */
   readonly onMissing: (wish: T, code: ErrorCode) => void;
+  /** Told of the place in the holder's queue, while it waits there; what it throws ends the connection. */
+  readonly onQueued?: ((queued: Queued) => void) | undefined;
 }
 
 /** Asked for ahead at most: as many as the holder lets stand, and as many bytes as a window has. More is asked for at half of it. */
@@ -99,9 +101,10 @@ class Taker<T extends Takeable> {
 
   /** Receives one answer. */
   async #receive(): Promise<void> {
-    const { holder, onTaken, onMissing } = this.#options;
+    const { holder, onTaken, onMissing, onQueued } = this.#options;
     const frame = await nextFrame(this.#frames, holder);
-    if (frame.kind === "queued" || this.#greetings.delete(frame.kind)) return;
+    if (frame.kind === "queued") return onQueued?.(frame);
+    if (this.#greetings.delete(frame.kind)) return;
     const wish = this.#asked[0]!;
     if (frame.kind === "data") {
       if (frame.offset !== 0 || frame.bytes !== wish.content.bytes) {

@@ -8,6 +8,7 @@ import { FetchPlaces } from "../../lib/peer/fetch_places.ts";
 import type { FetchRunResult } from "../../lib/peer/fetch_run.ts";
 import { isSmall, type SmallJob, SmallRun, type SmallRunDeps } from "../../lib/peer/small_run.ts";
 import { safe, tempFolder } from "../content/fixtures.ts";
+import { UploadSlots } from "../../lib/transfer/upload_slots.ts";
 import { FakeTimers, settle } from "../transfer/fake_timers.ts";
 import { makeFiles, until } from "../transfer/takes.ts";
 import { identity, makeFile, type MemoryFile } from "../transfer/world.ts";
@@ -26,6 +27,7 @@ class World implements Disposable {
   /** Names in the order in which files got them, by groups. */
   readonly groups: string[][] = [];
   readonly asked: string[] = [];
+  readonly queuedAt: string[] = [];
   onAsked: (name: string) => void = () => {};
   onGroup: () => void = () => {};
   readonly files: readonly MemoryFile[];
@@ -43,7 +45,10 @@ class World implements Disposable {
   }
 
   /** Runs all of it. Answers what became of each, by its index. */
-  async run(changes: Partial<SmallRunDeps> = {}, { signals = new Map<number, AbortSignal>(), sync = false } = {}) {
+  async run(
+    changes: Partial<SmallRunDeps> = {},
+    { signals = new Map<number, AbortSignal>(), sync = false, timeoutMs = Infinity } = {},
+  ) {
     const deps: SmallRunDeps = {
       control: this.holders,
       locate: this.holders.locate,
@@ -63,11 +68,12 @@ class World implements Disposable {
     const results = this.files.map((file, index) => {
       const signal = signals.get(index) ?? new AbortController().signal;
       const path = safe(this.nameOf(index));
-      const onAsked = () => {
-        this.asked.push(path);
+      const onAsked = (place?: string) => {
+        if (place === undefined) this.asked.push(path);
+        else this.queuedAt.push(place);
         this.onAsked(path);
       };
-      return run.add({ folder: this.down, path, content: file.content, sync, signal, onAsked, file });
+      return run.add({ folder: this.down, path, content: file.content, sync, signal, timeoutMs, onAsked, file });
     });
     await run.run();
     return await Promise.all(results);
@@ -371,6 +377,26 @@ Deno.test("small files wait for a place, and then for their turn in the limit of
   world.assertThere(upTo(40));
   await world.holders.ended();
   assertEquals(timers.pending, 0);
+});
+
+Deno.test("who waits in a holder's queue says where, for as long as it may; then all of it comes", async () => {
+  for (const timeoutMs of [0, Infinity]) {
+    using world = new World(makeFiles(10, () => 500));
+    const holder = world.holders.add("ada", world.files);
+    const slots = new UploadSlots(new FakeTimers(), 1);
+    const other = slots.join("eve", () => {});
+    assertEquals(other.take(), undefined);
+    holder.deps = { slots };
+    const running = world.run({}, { timeoutMs });
+    await until(() => world.queuedAt.length > 0);
+    assertEquals(new Set(world.queuedAt), new Set(["place 1 at ada, in about 1 s"]));
+    if (timeoutMs > 0) other[Symbol.dispose]();
+    assertEquals(indexesOf(await running, "left"), timeoutMs === 0 ? upTo(10) : []);
+    // Whoever came to its turn says so again.
+    assertEquals(world.asked.length > 10, timeoutMs > 0);
+    await world.holders.ended();
+    other[Symbol.dispose]();
+  }
 });
 
 function limited(timers: Timers, options: BandwidthOptions): Bandwidth {

@@ -322,19 +322,48 @@ Deno.test("a connection cut in the middle of a piece gives back what is missing,
   await again.ended;
 });
 
-Deno.test("a holder that is alive and delivers nothing is given up", async () => {
-  const timers = new FakeTimers();
-  const { stream, ended } = dishonest(async (frames, ranges) => {
-    await ranges();
-    for (let ms = 0; ms <= limits.progressMs; ms += 1000) {
-      await frames.write(encodeFrame({ kind: "heartbeat" }));
-      await timers.advance(1000);
-    }
+const hasFirst = encodeFrame({ kind: "have", pieces: { first: 0, bits: new Uint8Array([0b1000_0000]) } });
+for (const [what, frame] of [["heartbeats", encodeFrame({ kind: "heartbeat" })], ["old news", hasFirst]] as const) {
+  Deno.test(`a holder that is alive and sends ${what} alone is given up`, async () => {
+    const timers = new FakeTimers();
+    const play = async (frames: FrameStream, ranges: () => Promise<readonly BlockRange[]>) => {
+      await ranges();
+      for (let ms = 0; ms <= limits.progressMs; ms += 1000) {
+        await frames.write(frame);
+        await timers.advance(1000);
+      }
+    };
+    const { stream, ended } = dishonest(play, undefined, hasFirst);
+    const error = await assertRejects(() => startDownload(stream, file.content, { timers }).done, NetworkError);
+    assertEquals(error.code, "timeout");
+    assertEquals(timers.pending, 0);
+    await ended.catch(() => {});
   });
-  const error = await assertRejects(() => startDownload(stream, file.content, { timers }).done, NetworkError);
-  assertEquals(error.code, "timeout");
-  assertEquals(timers.pending, 0);
-  await ended.catch(() => {});
+}
+
+Deno.test("old news does not pile up where there is nothing to ask for", async () => {
+  const more = Promise.withResolvers<boolean>();
+  let waits = 0;
+  const counted = Object.assign(more.promise, {
+    then(...callbacks: Parameters<typeof more.promise.then>) {
+      waits++;
+      return Promise.prototype.then.apply(more.promise, callbacks);
+    },
+  });
+  const { stream, ended } = dishonest(
+    async (frames) => {
+      for (let i = 0; i < 100; i++) await frames.write(hasFirst);
+      await settle();
+      more.resolve(false);
+    },
+    undefined,
+    hasFirst,
+  );
+  const source = { take: () => undefined, more: () => counted, have() {}, giveBack() {} };
+  const sink = { asked() {}, writeVerified() {} };
+  await startDownload(stream, file.content, { begin: () => Promise.resolve({ source, sink }) }).done;
+  assertEquals(waits, 1);
+  await ended;
 });
 
 Deno.test("this process standing still is not the holder's fault", async () => {
