@@ -23,7 +23,7 @@ import { createHash } from "node:crypto";
 import { bytesEqual, formatHex, utf8 } from "../core/bytes.ts";
 import { newerSchema, storeErrorFrom } from "../core/errors.ts";
 import { type Content, contentKey, idBytes } from "../core/ids.ts";
-import { isOpenAt, openLocked } from "./locked_file.ts";
+import { isOpenAt, lstatOrUndefined, openLocked } from "./locked_file.ts";
 import { pieceCount } from "./merkle.ts";
 
 const magic = utf8("SHOALJNL");
@@ -65,8 +65,7 @@ export class Journal implements Disposable {
    * @throws {StoreError} If it cannot, or if a newer program wrote it.
    */
   static open(folder: string, targetPath: string, content: Content): Journal | undefined {
-    const key = createHash("sha256").update(utf8(`${targetPath}\0${contentKey(content)}`)).digest();
-    const path = `${folder}/${formatHex(key)}.journal`;
+    const path = pathOf(folder, targetPath, content);
     let file: Deno.FsFile | undefined;
     try {
       Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -76,6 +75,11 @@ export class Journal implements Disposable {
       file?.close();
       throw storeErrorFrom(error, "open", path);
     }
+  }
+
+  /** Tells whether there is a journal of that download. @throws {StoreError} If nobody may look. */
+  static isThere(folder: string, targetPath: string, content: Content): boolean {
+    return lstatOrUndefined(pathOf(folder, targetPath, content)) !== undefined;
   }
 
   /** The number in the partial file's name; 0 until `begin`. */
@@ -165,6 +169,12 @@ export class Journal implements Disposable {
     for (let at = 0; at < bytes.length;) at += this.#file.writeSync(bytes.subarray(at));
     this.#endBytes += bytes.length;
   }
+}
+
+/** Where the journal of a download is. */
+function pathOf(folder: string, targetPath: string, content: Content): string {
+  const key = createHash("sha256").update(utf8(`${targetPath}\0${contentKey(content)}`)).digest();
+  return `${folder}/${formatHex(key)}.journal`;
 }
 
 /** The header of a new journal. */

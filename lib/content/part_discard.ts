@@ -28,6 +28,7 @@ export function discardPart({ folder, name, content, journalFolder }: LeftPart):
   if (lstatOrUndefined(dirname(join(folder, name))) === undefined) return;
   const target = TargetFolder.open(folder, name);
   const finalPath = target.pathOf(target.fileName);
+  if (!Journal.isThere(journalFolder, finalPath, content)) return;
   const journal = Journal.open(journalFolder, finalPath, content);
   if (journal === undefined) throw lockedByOther(finalPath);
   try {

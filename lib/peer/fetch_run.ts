@@ -8,8 +8,9 @@ import { join } from "@std/path";
 import { findFetched } from "../content/final_name.ts";
 import type { SharedFile } from "../content/library.ts";
 import type { Manifest } from "../content/manifest.ts";
+import { discardPart, type LeftPart } from "../content/part_discard.ts";
 import { PartFile } from "../content/part_file.ts";
-import { ShoalError, UsageError } from "../core/errors.ts";
+import { ShoalError, StoreError, UsageError } from "../core/errors.ts";
 import type { Content } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import type { FetchIdentity } from "../transfer/holder_talk.ts";
@@ -91,7 +92,10 @@ async function runInPlace(deps: FetchRunDeps, options: FetchRunOptions, place: P
   const { name, content, path, folder, onExists, sync } = wish;
   const { identity, journalFolder, lane } = deps;
   const there = await findFetched({ folder, name: path, content, onExists, signal });
-  if (there !== undefined) return thereAlready(there);
+  if (there !== undefined) {
+    forgetDownload({ folder, name: path, content, journalFolder });
+    return thereAlready(there);
+  }
   const startedAtMs = performance.now();
   const search = new HolderSearch(deps, options, place);
   let startBytes: number | undefined;
@@ -140,6 +144,16 @@ async function runInPlace(deps: FetchRunDeps, options: FetchRunOptions, place: P
   });
   const holders = fetched.holders.map((holder) => ({ ...holder, deviceId: search.deviceIdOf(holder) }));
   return { ...fetched, holders, tookMs: Math.round(performance.now() - startedAtMs) };
+}
+
+/** Takes away what a download left that was cut off after its file had its name, or whose file came there another way. */
+function forgetDownload(left: LeftPart): void {
+  try {
+    discardPart(left);
+  } catch (error) {
+    // What cannot be taken away now is in nobody's way: the file is there.
+    if (!(error instanceof StoreError)) throw error;
+  }
 }
 
 /** The result of a fetch whose file was there before. */

@@ -80,6 +80,7 @@ interface Delivered<J extends SmallJob> {
   readonly small: Small<J>;
   readonly part: SmallPart<J>;
   readonly holder: VerifiedHolder;
+  readonly wireBytes: number;
 }
 
 export class SmallRun<J extends SmallJob> {
@@ -209,11 +210,11 @@ export class SmallRun<J extends SmallJob> {
         signal: this.#stop.signal,
         take: () => paced.take(),
         more: () => paced.more(),
-        onTaken: ({ wish: small }, bytes) => {
+        onTaken: ({ wish: small }, bytes, wireBytes) => {
           delivered++;
           asked.delete(small);
           if (queue.leave()) { for (const { job } of asked) job.onAsked(); }
-          return this.#write(small, bytes, holder);
+          return this.#write(small, bytes, { holder, wireBytes });
         },
         onMissing: ({ wish: small }) => {
           asked.delete(small);
@@ -270,10 +271,10 @@ export class SmallRun<J extends SmallJob> {
     this.#pool.push(small);
   }
 
-  async #write(small: Small<J>, bytes: Uint8Array, holder: VerifiedHolder): Promise<void> {
+  async #write(small: Small<J>, bytes: Uint8Array, from: Pick<Delivered<J>, "holder" | "wireBytes">): Promise<void> {
     if (small.state !== "asked") return;
     try {
-      this.#unnamed.push({ small, part: this.#files!.write(small.job, bytes), holder });
+      this.#unnamed.push({ small, part: this.#files!.write(small.job, bytes), ...from });
       small.state = "written";
     } catch (error) {
       if (!(error instanceof ShoalError)) throw error;
@@ -298,8 +299,9 @@ export class SmallRun<J extends SmallJob> {
       }
       const named = await files.finish([...group.values()].map(({ part }) => part));
       this.#done(named.flatMap(({ target, result }) => {
-        const { small, holder } = group.get(target)!;
-        if (typeof result === "string") return [[small, resultOf(small, result, holder)] as const];
+        const delivered = group.get(target)!;
+        const { small } = delivered;
+        if (typeof result === "string") return [[small, resultOf(delivered, result)] as const];
         this.#end(small, undefined);
         return [];
       }));
@@ -357,17 +359,15 @@ function isOfContent(code: ErrorCode): boolean {
   return code === "notFound" || code === "changed" || code === "io";
 }
 
-function resultOf(
-  { job: { content: { bytes } }, startedAtMs }: Small<SmallJob>,
-  path: string,
-  { account, label, deviceId }: VerifiedHolder,
-): FetchRunResult {
+function resultOf({ small, holder, wireBytes }: Delivered<SmallJob>, path: string): FetchRunResult {
+  const { content: { bytes }, startedAtMs } = small;
+  const { account, label, deviceId } = holder;
   return {
     path,
     holders: [{ account, device: label, deviceId, bytes }],
     fetchedBytes: bytes,
     reusedBytes: 0,
-    wireBytes: bytes,
+    wireBytes,
     refetchedBytes: 0,
     tookMs: Math.round(performance.now() - startedAtMs),
   };

@@ -1,7 +1,8 @@
 /**
  * data_writer: writes ranges of one content to one connection, as DATA or ZDATA. Laws: 1) it compresses where that pays
  * (compression_choice.ts), and never sends more than the bytes themselves;  2) a frame has its turn in the limits by what goes over the
- * wire.  Spec: PROTOCOL.md "ZDATA".  (I/O: over a stream that is passed in)
+ * wire;  3) memory for a frame is held while one is written, so that a thousand connections that wait cost next to nothing.
+ * Spec: PROTOCOL.md "ZDATA".  (I/O: over a stream that is passed in)
  */
 
 import type { Bytes } from "../core/bytes.ts";
@@ -15,7 +16,6 @@ import type { Timers } from "./timers.ts";
 export interface DataWriterOptions {
   readonly frames: FrameStream;
   readonly timers: Timers;
-  readonly contentBytes: number;
   /** Reads into all of a buffer. @throws {ShoalError} */
   readonly read: (offset: number, buffer: Uint8Array) => void;
   /** Waits for the turn of so many bytes; false if they are not wanted any more. */
@@ -24,33 +24,46 @@ export interface DataWriterOptions {
   readonly uploads: () => number;
 }
 
+/** Room for one frame. */
+class Room {
+  readonly raw = new Uint8Array(dataHeaderBytes + limits.frameBytesMax);
+  readonly packed = new Uint8Array(zdataHeaderBytes + Math.floor(limits.frameBytesMax * shareMax));
+}
+
+/** Rooms where nothing is written now: as many as there ever were writes at once, which the slots bound. */
+const freeRooms: Room[] = [];
+
 export class DataWriter {
   readonly #options: DataWriterOptions;
   readonly #choice = new CompressionChoice();
-  readonly #frame: Bytes;
-  readonly #packed: Bytes;
   #endedAtMs: number;
   #compressedMs: number;
 
   constructor(options: DataWriterOptions) {
     this.#options = options;
-    const bytes = Math.min(limits.frameBytesMax, options.contentBytes);
-    this.#frame = new Uint8Array(dataHeaderBytes + bytes);
-    this.#packed = new Uint8Array(zdataHeaderBytes + Math.floor(bytes * shareMax));
     this.#endedAtMs = options.timers.nowMs();
     this.#compressedMs = compressedForMs();
   }
 
   /** Writes one frame; false if it is not wanted any more. @param bytes At most `frameBytesMax`. */
   async write(offset: number, bytes: number): Promise<boolean> {
+    const room = (freeRooms[0] ??= new Room());
+    try {
+      return await this.#writeIn(room, offset, bytes);
+    } finally {
+      freeRooms.push(room);
+    }
+  }
+
+  async #writeIn(room: Room, offset: number, bytes: number): Promise<boolean> {
     const { frames, read, haveTurn, timers, uploads } = this.#options;
-    const raw = this.#frame.subarray(0, dataHeaderBytes + bytes);
+    const raw = room.raw.subarray(0, dataHeaderBytes + bytes);
     const content = raw.subarray(dataHeaderBytes);
     read(offset, content);
     const packed = this.#choice.wants(bytes) ? pack(content) : undefined;
-    let frame = raw;
+    let frame: Bytes = raw;
     if (packed !== undefined && packed.bytes.length <= shareMax * bytes) {
-      frame = this.#packed.subarray(0, zdataHeaderBytes + packed.bytes.length);
+      frame = room.packed.subarray(0, zdataHeaderBytes + packed.bytes.length);
       writeZdataHeader(frame, offset, bytes, packed.bytes.length);
       frame.set(packed.bytes, zdataHeaderBytes);
     } else writeDataHeader(raw, offset, bytes);

@@ -32,8 +32,8 @@ export interface TakeOptions<T extends Takeable> {
   readonly take: () => T | undefined;
   /** Waits until there may be one; false once there will be none. */
   readonly more: () => Promise<boolean>;
-  /** Given each content, checked; `bytes` may be reused once it has settled. */
-  readonly onTaken: (wish: T, bytes: Bytes) => Promise<void> | void;
+  /** Given each content, checked, and how many bytes DATA had for it; `bytes` may be reused once it has settled. */
+  readonly onTaken: (wish: T, bytes: Bytes, wireBytes: number) => Promise<void> | void;
   /** Told what the holder does not give. */
   readonly onMissing: (wish: T, code: ErrorCode) => void;
   /** Told of the place in the holder's queue, while it waits there; what it throws ends the connection. */
@@ -69,6 +69,7 @@ class Taker<T extends Takeable> {
   /** In the order of asking. */
   readonly #asked: T[] = [];
   #askedBytes = 0;
+  #toldWireBytes = 0;
   /** What HELLO's own content brings before the first answer, once each: nobody asks for more of it here. */
   readonly #greetings = new Set(["manifest", "have"]);
 
@@ -113,7 +114,9 @@ class Taker<T extends Takeable> {
       const bytes = this.#buffer.subarray(0, frame.bytes);
       await this.#frames.readData(bytes);
       if (!isContent(wish.content, bytes)) throw lied(wish.content, holder, "it is not the content asked for", 0);
-      await onTaken(wish, bytes);
+      const { dataWireBytes } = this.#frames;
+      await onTaken(wish, bytes, dataWireBytes - this.#toldWireBytes);
+      this.#toldWireBytes = dataWireBytes;
     } else if (frame.kind === "missing") onMissing(wish, errorCodeFromWire(frame.code));
     else throw broken(holder, `it sent ${frame.kind} that nobody asked for`);
     this.#asked.shift();

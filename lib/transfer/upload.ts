@@ -35,7 +35,7 @@ import type { Bitfield } from "./piece_picker.ts";
 import type { Flow } from "./rate_limiter.ts";
 import { RequestQueue } from "./request_queue.ts";
 import type { Timers } from "./timers.ts";
-import { answerTakes, type TakeLine, type TakenContent } from "./take_answers.ts";
+import { TakeAnswers, type TakenContent } from "./take_answers.ts";
 import type { SlotUser, UploadSlots } from "./upload_slots.ts";
 
 /** How long a refused side has to read why, in milliseconds. */
@@ -132,7 +132,7 @@ export async function serveConnection(
     if (lastSlice === undefined) return undefined;
     using _news = await sendHave(frames, lastSlice, source.partial);
     const { read } = guardedSource(upload.content, source, deps);
-    await sendWanted(line, { read, writer: dataWriter(line, read, deps), takes: takeLine(line, deps) });
+    await sendWanted(line, { read, writer: dataWriter(line, read, deps), takes: takeAnswers(line, deps) });
     return undefined;
   } catch (error) {
     if (!(error instanceof ShoalError)) throw error;
@@ -360,7 +360,6 @@ function dataWriter(
 ): DataWriter {
   return new DataWriter({
     ...{ frames, timers, read },
-    contentBytes: upload.content.bytes,
     uploads: () => slots.held,
     async haveTurn(bytes) {
       const turn = upload.flow.take(bytes);
@@ -369,10 +368,12 @@ function dataWriter(
   });
 }
 
-/** What answering TAKEs on this connection needs. */
-function takeLine(line: Line, deps: UploadDeps): TakeLine {
+/** What answers the TAKEs of this connection. */
+function takeAnswers(line: Line, deps: UploadDeps): TakeAnswers {
   const { frames, upload, requests } = line;
-  return {
+  return new TakeAnswers({
+    nowMs: () => deps.timers.nowMs(),
+    uploads: () => deps.slots.held,
     next: () => requests.nextTake(),
     open: (ticket) => openTaken(ticket, upload, deps),
     slot: () => slotTurn(line),
@@ -385,7 +386,7 @@ function takeLine(line: Line, deps: UploadDeps): TakeLine {
       requests.taken(count);
       upload.sentBytes += contentBytes;
     },
-  };
+  });
 }
 
 /** Opens a content of one piece that a TAKE asks for; or answers why not. */
@@ -413,7 +414,7 @@ async function sendWanted(
   { read, writer, takes }: {
     readonly read: (offset: number, buffer: Uint8Array) => void;
     readonly writer: DataWriter;
-    readonly takes: TakeLine;
+    readonly takes: TakeAnswers;
   },
 ): Promise<void> {
   const { upload, slot, requests } = line;
@@ -426,7 +427,7 @@ async function sendWanted(
       continue;
     }
     if ("ticket" in range) {
-      if (!await answerTakes(range.ticket, takes)) return;
+      if (!await takes.answer(range.ticket)) return;
       continue;
     }
     for (let at = 0; at < range.bytes;) {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
+import { Journal } from "../../lib/content/journal.ts";
 import { NetworkError, ShoalError } from "../../lib/core/errors.ts";
 import type { Content } from "../../lib/core/ids.ts";
 import type { Command, PeerEvent, TransferEvent } from "../../lib/peer/commands.ts";
@@ -368,4 +369,15 @@ Deno.test("a fetch that cannot be kept is not begun", async () => {
   const one = world.run("a");
   await assertRejects(() => one.done, ShoalError, "fetches.db");
   assertEquals([world.located, world.states], [[], []]);
+});
+
+Deno.test("what a kill between a file's last rename and the end of its fetch left is taken away by the next fetch", async () => {
+  await using world = new World();
+  world.put("a");
+  const journal = Journal.open(world.path("state/journals"), world.path("in/a"), contentOf("a"))!;
+  journal.begin(0);
+  journal.noteVerified(0);
+  journal.close();
+  await world.run("a").done;
+  assertEquals([...Deno.readDirSync(world.path("state/journals"))], []);
 });

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { dirname, join } from "@std/path";
 import { ShoalError } from "../../lib/core/errors.ts";
 import { limits } from "../../lib/core/limits.ts";
+import { dataHeaderBytes } from "../../lib/wire/frame.ts";
 import type { Timers } from "../../lib/transfer/timers.ts";
 import { Bandwidth, type BandwidthOptions, unlimited } from "../../lib/peer/bandwidth.ts";
 import { FetchPlaces } from "../../lib/peer/fetch_places.ts";
@@ -130,7 +131,7 @@ for (const sync of [false, true]) {
         holders: [{ account: "ada", device: "nas", deviceId: holder.deviceId, bytes }],
         fetchedBytes: bytes,
         reusedBytes: 0,
-        wireBytes: bytes,
+        wireBytes: dataHeaderBytes + bytes,
         refetchedBytes: 0,
         tookMs: 0,
       });

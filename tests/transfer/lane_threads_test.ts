@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ContentError, NetworkError, ShoalError } from "../../lib/core/errors.ts";
-import { kib } from "../../lib/core/limits.ts";
+import { kib, limits } from "../../lib/core/limits.ts";
 import { startWorker } from "../../lib/core/worker.ts";
 import { PartFile } from "../../lib/content/part_file.ts";
 import type { SafePath } from "../../lib/content/safe_path.ts";
@@ -10,7 +10,9 @@ import { listenTls } from "../../lib/net/tls.ts";
 import { fetchContent, type FetchOptions } from "../../lib/transfer/fetch.ts";
 import { LaneThreads } from "../../lib/transfer/lane_threads.ts";
 import { systemTimers } from "../../lib/transfer/timers.ts";
+import { serveConnection } from "../../lib/transfer/upload.ts";
 import { UploadServer } from "../../lib/transfer/upload_server.ts";
+import { UploadSlots } from "../../lib/transfer/upload_slots.ts";
 import {
   holderCertificate,
   holderKey,
@@ -127,6 +129,30 @@ Deno.test("a thread that dies ends its lane like a broken connection, and the ne
   await scene.fetch({ onProgress, timeoutMs: 60_000 });
   assertEquals(await Deno.readFile(`${scene.folder}/got`), file.bytes);
   assertEquals(scene.workers.length, 2);
+});
+
+Deno.test("a lane on a thread tells its place in the holder's queue, and goes on from there", async () => {
+  await using scene = new Scene();
+  const slots = new UploadSlots(systemTimers, 1);
+  const other = slots.join("another account", () => {});
+  other.take();
+  const deps = makeDeps(new MemoryLibrary(file), { timers: systemTimers, slots });
+  const listener = listenTls({ ip: "127.0.0.1", port: 0, certificate: holderCertificate, key: holderKey });
+  const serving = listener.accept().then((stream) => serveConnection(stream!, deps, new AbortController().signal));
+  const holder = makeHolder(makeTicket(file.content), { endpoints: [{ ip: "127.0.0.1", port: listener.local.port }] });
+  const places: [string, number][] = [];
+  await scene.fetch({
+    locate: () => Promise.resolve({ holders: [holder], refused: [] }),
+    timeoutMs: limits.progressMs,
+    onQueued({ account }, { place }) {
+      places.push([account, place]);
+      other[Symbol.dispose]();
+    },
+  });
+  listener.close();
+  await serving;
+  assertEquals(places, [["holder", 1]]);
+  assertEquals(await Deno.readFile(`${scene.folder}/got`), file.bytes);
 });
 
 Deno.test("a part that somebody replaced is not written to", async () => {

@@ -15,6 +15,7 @@ import { listenTls } from "../../lib/net/tls.ts";
 import { fetchContent } from "../../lib/transfer/fetch.ts";
 import { FrameStream } from "../../lib/transfer/frame_stream.ts";
 import { proveTransfer } from "../../lib/session/proofs.ts";
+import { laneHere } from "../../lib/transfer/lane.ts";
 import { LaneThreads } from "../../lib/transfer/lane_threads.ts";
 import { systemTimers } from "../../lib/transfer/timers.ts";
 import { serveConnection, type ServedContent } from "../../lib/transfer/upload.ts";
@@ -314,6 +315,45 @@ Deno.test("a holder whose file changed sends no hash of it", async () => {
   });
   assert(last?.kind === "refused");
   assertEquals(last.code, errorCodes.changed.wire);
+});
+
+Deno.test("a holder that ends the connection while all comes from here is not blamed, and is asked for the rest later", async () => {
+  using old = new Old(file.bytes.subarray(0, 4 * pieceBytes));
+  const connections: ByteStream[] = [];
+  const blamed: string[] = [];
+  const fetched = await fetchContent({
+    name: "a file",
+    content: file.content,
+    locate: () => Promise.resolve({ holders: [makeHolder(makeTicket(file.content))], refused: [] }),
+    openPart: (manifest, signal) =>
+      PartFile.open({
+        manifest,
+        folder: old.folder,
+        name: "got" as SafePath,
+        onExists: "refuse",
+        journalFolder: `${old.folder}/journals`,
+        signal,
+      }),
+    alike: () => [old.path],
+    sync: false,
+    identity,
+    lane: laneHere(() => {
+      const [near, far] = makePipe();
+      connections.push(near);
+      serveConnection(near, makeDeps(new MemoryLibrary(file)), never);
+      return Promise.resolve(far);
+    }),
+    timers: systemTimers,
+    random: (size) => new Uint8Array(size),
+    timeoutMs: 60_000,
+    signal: never,
+    // As at its limit of idle connections.
+    onProgress: () => connections[0]!.close(),
+    onBlame: (_, reason) => void blamed.push(reason),
+  });
+  assertEquals(await Deno.readFile(`${old.folder}/got`), file.bytes);
+  assertEquals([fetched.fetchedBytes, fetched.reusedBytes], [5, 4 * pieceBytes]);
+  assertEquals([connections.length, blamed], [2, []]);
 });
 
 Deno.test("lanes on threads take what is here from files, and the saving is told", async () => {
