@@ -1,6 +1,7 @@
 /**
  * small_files: many downloads of one piece each on their way to disk, without a journal for each. Laws: 1) only bytes that the caller
- * has verified are written;  2) a final name appears by one rename, after its file is whole and, with `sync`, on the disk;  3) whatever
+ * has verified are written;  2) a final name appears by one rename, after its file is whole and, with `sync`, on the disk; who may write
+ * to the folder can replace it before as after;  3) whatever
  * is out of the ordinary (a name that is taken, a disk that is full) is left to PartFile, which chooses or says what is wrong;  4) what a
  * crash leaves is taken away by the next run (small_leftovers).  (I/O: files)
  */

@@ -122,7 +122,7 @@ export const limits = {
   strangersPerAddressMax: 32,
   /** Connections of one peer that stand before one holder's door: an eighth of what its address may have, for others are behind it too. */
   dialsMax: 4,
-  /** Connections of proven fetchers, whose place in the queue is known to them; more wait in the listen backlog. Some 60 KiB each. */
+  /** Connections of proven fetchers, whose place in the queue is known to them; more are refused as busy. Some 60 KiB each. */
   uploadsMax: 1024,
   /** The same of one account: its devices may come together, and one member alone must not keep all others out. */
   uploadsPerAccountMax: 256,

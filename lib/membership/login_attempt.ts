@@ -181,10 +181,11 @@ export class LoginAttempt {
   }
 
   /** Takes what came of the step of the password proof that was taken last. */
-  handleProved(proved: Proved, nowMs: number): LoginOutcome | undefined {
+  handleProved(proved: Proved | ShoalError, nowMs: number): LoginOutcome | undefined {
     const proving = this.#proving;
     if (proving === undefined) return undefined; // An attempt before this one asked for it.
     this.#proving = undefined;
+    if (proved instanceof ShoalError) return lost(proved);
     // This machine's own work is not the coordinator's silence.
     this.#endsAtMs += nowMs - proving.fromMs;
     if (proving.kind === "start" && proved.kind === "start") this.#sendStart(proving.cookie, proved, nowMs);

@@ -21,8 +21,8 @@ export type MemberInput =
   /** Log in, and stay logged in from then on. */
   | { readonly kind: "login"; readonly account: string; readonly password: string }
   | { readonly kind: "datagram"; readonly bytes: Uint8Array }
-  /** Answers the `prove` effect of this number; answers to earlier ones come too late. */
-  | { readonly kind: "proved"; readonly proof: number; readonly proved: Proved }
+  /** Answers the `prove` effect of this number, or says why that could not be done; answers to earlier ones come too late. */
+  | { readonly kind: "proved"; readonly proof: number; readonly proved: Proved | ShoalError }
   /** Time has passed `wakeAtMs`. */
   | { readonly kind: "tick" }
   | { readonly kind: "request"; readonly handle: number; readonly request: Request; readonly timeoutMs: number }

@@ -4,7 +4,7 @@
  * talks to one coordinator address.  (I/O)
  */
 
-import { NetworkError, type ShoalError, TimeoutError, UsageError } from "../core/errors.ts";
+import { NetworkError, ShoalError, TimeoutError, UsageError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import { type Datagrams, type Endpoint, formatEndpoint } from "../core/transport.ts";
 import { Member } from "../membership/member.ts";
@@ -136,7 +136,9 @@ export class Control implements Disposable {
         this.#datagrams.send(effect.bytes, this.#coordinator);
         return;
       case "prove":
-        this.#prove(effect.step).then((proved) => this.#feed({ kind: "proved", proof: effect.proof, proved }));
+        this.#prove(effect.step).catch(cannotProve).then((proved) => {
+          this.#feed({ kind: "proved", proof: effect.proof, proved });
+        });
         return;
       case "answered":
         this.#settle(effect.handle)?.resolve(effect.answer);
@@ -192,6 +194,12 @@ export class Control implements Disposable {
       hint: "Check the address, and that the coordinator is running there",
     });
   }
+}
+
+/** A thread, memory or a descriptor was not to be had: a later login may have it. */
+function cannotProve(cause: unknown): ShoalError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new ShoalError("unknown", `Cannot prove the password: ${why}`, { cause });
 }
 
 /** Refuses what a person typed and no message carries: too long, or not text. @throws {UsageError} */

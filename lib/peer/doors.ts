@@ -1,8 +1,9 @@
 /**
  * doors: lets few of our connections stand before one holder's door, far fewer than it allows strangers of one address, so that many
- * small fetches at once wait for their turn here instead of being turned away there, and so do others behind the same address. Laws: 1) a connection takes its place before it dials,
- * and gives it back once the holder has answered its HELLO, or it is closed;  2) who waits longest goes first;  3) waiting ends
- * with the fetch's own signal.  Spec: PROTOCOL.md "Transfer".  (pure over the connect that is passed in)
+ * small fetches at once wait for their turn here instead of being turned away there, and so do others behind the same address.
+ * Laws: 1) a connection takes its place before it dials, and gives it back once the holder has answered its HELLO, or it is closed;
+ * 2) who waits longest goes first;  3) waiting ends with the fetch's own signal.
+ * Spec: PROTOCOL.md "Transfer".  (pure over the connect that is passed in)
  */
 
 import { ShoalError } from "../core/errors.ts";
@@ -45,6 +46,7 @@ export class Doors {
    */
   async enter(endpoint: Endpoint, signal: AbortSignal): Promise<() => void> {
     const key = formatEndpoint(endpoint);
+    if (signal.aborted) throw interrupted(key);
     const door = this.#doors.get(key) ?? { taken: 0, waiting: [] };
     this.#doors.set(key, door);
     if (door.taken < limits.dialsMax) door.taken++;

@@ -147,7 +147,7 @@ async function runInPlace(deps: FetchRunDeps, options: FetchRunOptions, place: P
 }
 
 /** Takes away what a download left that was cut off after its file had its name, or whose file came there another way. */
-function forgetDownload(left: LeftPart): void {
+export function forgetDownload(left: LeftPart): void {
   try {
     discardPart(left);
   } catch (error) {

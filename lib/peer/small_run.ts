@@ -19,7 +19,7 @@ import type { ReportReason } from "../wire/message.ts";
 import type { DownFlows } from "./bandwidth.ts";
 import type { Control } from "./control.ts";
 import type { FetchPlaces, Waiter } from "./fetch_places.ts";
-import { type FetchRunResult, placeText, thereAlready } from "./fetch_run.ts";
+import { type FetchRunResult, forgetDownload, placeText, thereAlready } from "./fetch_run.ts";
 import { PacedTakes } from "./paced_takes.ts";
 import { TicketLine } from "./ticket_line.ts";
 
@@ -163,7 +163,10 @@ export class SmallRun<J extends SmallJob> {
       try {
         const found = await files.look(small.job, small.job.signal);
         if (found === "free") free.push(small);
-        else this.#done([[small, thereAlready(found.there)]]);
+        else {
+          forgetDownload({ ...small.job, name: small.job.path, journalFolder: this.#deps.journalFolder });
+          this.#done([[small, thereAlready(found.there)]]);
+        }
       } catch (error) {
         if (!(error instanceof ShoalError) && !small.job.signal.aborted) throw error;
         this.#end(small, undefined);

@@ -47,7 +47,7 @@ export class DataWriter {
 
   /** Writes one frame; false if it is not wanted any more. @param bytes At most `frameBytesMax`. */
   async write(offset: number, bytes: number): Promise<boolean> {
-    const room = (freeRooms[0] ??= new Room());
+    const room = freeRooms.pop() ?? new Room();
     try {
       return await this.#writeIn(room, offset, bytes);
     } finally {

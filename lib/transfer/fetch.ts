@@ -7,7 +7,7 @@
 
 import { ContentError, NetworkError, ProtocolError, RemoteError, ShoalError } from "../core/errors.ts";
 import { type Content, type DeviceId } from "../core/ids.ts";
-import { limits } from "../core/limits.ts";
+import { limits, mib } from "../core/limits.ts";
 import { type Manifest, manifestFrom } from "../content/manifest.ts";
 import { pieceCount as pieceCountOf } from "../content/merkle.ts";
 import type { OpenedPart } from "../content/part_file.ts";
@@ -87,6 +87,8 @@ const lookAroundMaxMs = 5_000;
 const impatientMs = 500;
 /** A holder that denies or does not know the content is asked once more, with a new ticket. */
 const strikesMax = 2;
+/** What may be held of pieces for connections that look into files here, in bytes: with large pieces few do. */
+const reuseBytesMax = 64 * mib;
 /** Connections to an only holder of a large file: each has a thread to receive, check and write. */
 const lanesAtOne = 2;
 
@@ -140,8 +142,9 @@ interface RunningLane {
   readonly stop: AbortController;
   /** Bytes of the pieces that it has brought since the last look. */
   bytes: number;
-  /** Whether it waits in the holder's queue. */
+  /** Whether it waits in the holder's queue, and since when it has not come forward there. */
   isQueued: boolean;
+  placeSinceMs: number;
   ended: Promise<void>;
 }
 
@@ -251,12 +254,14 @@ class Fetch {
   }
 
   /**
-   * Makes room for somebody else where all lanes are taken: of those that had their time, the one that brought least goes. One that waits
-   * in a queue has had none yet, and would lose its place.
+   * Makes room for somebody else where all lanes are taken: of those that had their time, the one that brought least goes. One that
+   * comes forward in a queue has had none yet, and would lose its place.
    */
   #endSlowest(): void {
     const nowMs = this.#options.timers.nowMs();
-    const old = [...this.#lanes].filter(({ sinceMs, isQueued }) => !isQueued && nowMs - sinceMs >= limits.progressMs);
+    const old = [...this.#lanes].filter(({ sinceMs, isQueued, placeSinceMs }) =>
+      nowMs - (isQueued ? placeSinceMs : sinceMs) >= limits.progressMs
+    );
     old.sort((a, b) => a.bytes - b.bytes)[0]?.stop.abort();
     for (const lane of this.#lanes) lane.bytes = 0;
   }
@@ -328,6 +333,7 @@ class Fetch {
       stop: new AbortController(),
       bytes: 0,
       isQueued: false,
+      placeSinceMs: 0,
       ended: Promise.resolve(),
     };
     this.#lanes.add(lane);
@@ -370,7 +376,7 @@ class Fetch {
           const flow = this.#options.flow?.(holder.endpoints[0]!.ip);
           if (flow !== undefined) turns = this.#turnsOf(flow, pieceBytes);
           const source = turns === undefined ? seat : new PacedSource(seat, turns);
-          return { source, part: opened.kind === "part" ? opened.part : undefined, alike: this.#alike };
+          return { source, part: opened.kind === "part" ? opened.part : undefined, alike: this.#alikeFor(manifest) };
         },
         onReceived: () => {
           lane.isQueued = false;
@@ -379,6 +385,7 @@ class Fetch {
           this.#moved();
         },
         onQueued: (queued) => {
+          if (!lane.isQueued || queued.place < state.place) lane.placeSinceMs = this.#options.timers.nowMs();
           lane.isQueued = true;
           this.#queued(state, queued);
         },
@@ -470,6 +477,11 @@ class Fetch {
     }
   }
 
+  /** The files to look into: each connection that does so holds another piece. */
+  #alikeFor({ pieceBytes }: Manifest): readonly string[] | undefined {
+    return this.#lanes.size * pieceBytes <= reuseBytesMax ? this.#alike : undefined;
+  }
+
   /** To come forward in a queue counts as a byte: it is what one who waits there gets. To stand still in it does not. */
   #queued(state: HolderState, queued: Queued): void {
     if (queued.place < state.place) this.#movedAtMs = this.#options.timers.nowMs();
@@ -498,7 +510,10 @@ class Fetch {
 
   #unfinished(): ShoalError {
     const { name, timeoutMs } = this.#options;
-    const why = this.#lastError === undefined ? "nobody who has it is online" : this.#lastError.message;
+    const waits = [...this.#lanes].find(({ isQueued }) => isQueued);
+    const why = waits !== undefined
+      ? `place ${waits.state.place} in the queue of ${waits.state.holder.account}`
+      : this.#lastError?.message ?? "nobody who has it is online";
     return new ShoalError(
       "unfinished",
       `Cannot finish fetching ${JSON.stringify(name)}: no byte came for ${timeoutMs} ms (${why})`,

@@ -68,8 +68,8 @@ export interface ReceiverOptions {
 const requestBytes = mib;
 /** Pieces that are asked for ahead at the least: one that comes, and one that is read meanwhile. */
 const windowPiecesMin = 2;
-/** Whole pieces that are taken from files here before the connection is looked at again. */
-const wholesAtOnce = 8;
+/** Pieces that are looked for in files here before the connection is looked at again: large ones on a slow disk take a second. */
+const looksAtOnce = 8;
 /** The weight of the last piece in the rate, and how much more is asked for than the rate brings in a round trip. */
 const rateWeight = 0.3;
 const windowGain = 2;
@@ -243,7 +243,7 @@ export class PieceReceiver {
     const windowBytes = this.#windowBytes();
     if (this.#awaitedBytes > 0 && this.#awaitedBytes > windowBytes - Math.min(requestBytes, windowBytes / 2)) return;
     const asks = new Asks();
-    let wholes = 0;
+    let looks = 0;
     while (this.#awaitedBytes < windowBytes && !asks.isFull) {
       const planned = this.#planned.shift();
       if (planned !== undefined) {
@@ -260,14 +260,16 @@ export class PieceReceiver {
       const here = this.#work.reuse && await this.#work.reuse.look(index);
       if (here === undefined) {
         this.#askFor(this.#wholePiece(index), asks);
-      } else if (here.whole === undefined) {
+        continue;
+      }
+      if (here.whole === undefined) {
         this.#askForLeaves(here, asks);
       } else {
         this.#write(index, here.whole, here.whole.length);
         this.#frames.noteWork();
-        // There is something to receive meanwhile.
-        if (this.#asked.length > 0 && ++wholes >= wholesAtOnce) break;
       }
+      // There is something to receive meanwhile.
+      if (this.#asked.length > 0 && ++looks >= looksAtOnce) break;
     }
     const frames = asks.encode();
     if (frames.length > 0) await this.#frames.write(frames);

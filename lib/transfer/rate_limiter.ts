@@ -86,8 +86,8 @@ export class RateLimiter {
     const flow: LimitedFlow = new LimitedFlow(group, own, {
       take: (bytes, signal) => this.#take(flow, bytes, signal),
       giveBack: (bytes) => {
-        this.#bucket.pay(-bytes);
-        own.pay(-bytes);
+        this.#bucket.giveBack(bytes);
+        own.giveBack(bytes);
         group.hadBytes -= bytes;
         this.#serve();
       },

@@ -1,7 +1,8 @@
 /**
- * take_answers: answers TAKEs: small contents, each by a ticket of its own, over a connection that a HELLO has proven. Laws: 1) each TAKE
- * gets one answer, in the order of asking: DATA with all of the content, or MISSING;  2) what is there when an answer is ready goes out
- * with it: many small files cost one write, and they are compressed where that pays;  3) they wait for a slot and for their turn in the limits as ranges do.
+ * take_answers: answers the TAKEs of one connection that a HELLO has proven: small contents, each by a ticket of its own. Laws: 1) each
+ * TAKE gets one answer, in the order of asking: DATA with all of the content, or MISSING;  2) what is there when an answer is ready goes
+ * out with it: many small files cost one write, and they are compressed where that pays;  3) they wait for a slot and for their turn in
+ * the limits as ranges do, in steps as short as the limits want them, so that nobody is taken for dead.
  * Spec: PROTOCOL.md "Small contents".  (I/O: by what is passed in)
  */
 
@@ -29,27 +30,31 @@ export interface TakeLine {
   readonly nowMs: () => number;
   /** Uploads that are sent to at the moment. */
   readonly uploads: () => number;
+  /** Bytes of a content that are to be sent in one step at the most. */
+  readonly stepBytes: () => number;
   /** Waits for the turn of so many bytes; undefined where it is now, false if the other side is done before. */
   readonly turn: (bytes: number) => Promise<boolean> | undefined;
-  /** Writes the answers to so many TAKEs. */
+  /** Writes frames that end so many answers. */
   readonly write: (frames: Bytes, answers: number, contentBytes: number) => Promise<void>;
 }
 
-const nothingPacked = { bytes: 0, tookMs: 0, isTried: false };
+/** A frame behind those that go out. */
+interface AddedFrame {
+  readonly wireBytes: number;
+  readonly contentBytes: number;
+  /** What the content was compressed to, if that was tried. */
+  readonly packed?: SentFrame["packed"];
+  /** Whether it is the last of its answer. */
+  readonly isLast: boolean;
+}
 
-/** Answers the TAKEs of one connection. */
 export class TakeAnswers {
   readonly #line: TakeLine;
   readonly #choice = new CompressionChoice();
   #buffer: Bytes = new Uint8Array(0);
+  /** The frames in the buffer. */
+  #kept: AddedFrame[] = [];
   #filled = 0;
-  #answers = 0;
-  #contentBytes = 0;
-  /** What the contents in the buffer were compressed to. */
-  #packed = nothingPacked;
-  /** Content bytes of the answer that is not kept yet, and what they were compressed to. */
-  #newBytes = 0;
-  #newPacked: { readonly bytes: number; readonly tookMs: number } | undefined;
   /** What went out last, until it is noted, and how long the line took for it. */
   #sent: Pick<SentFrame, "bytes" | "packed" | "wireBytes"> | undefined;
   #lineMs = 0;
@@ -61,77 +66,70 @@ export class TakeAnswers {
   /** Answers a TAKE and those that wait behind it; false if the other side is done before. */
   async answer(first: Bytes): Promise<boolean> {
     if (this.#buffer.length === 0) this.#buffer = new Uint8Array(dataHeaderBytes + limits.frameBytesMax);
-    const { next, slot, turn } = this.#line;
-    for (let ticket: Bytes | undefined = first; ticket !== undefined; ticket = next()) {
-      if (!await this.#flushDuring(slot())) return false;
-      const frameBytes = await this.#add(ticket);
-      const wait = turn(frameBytes);
-      if (wait !== undefined && !await this.#timed(() => this.#flushDuring(wait))) return false;
-      this.#keep(frameBytes);
+    for (let ticket: Bytes | undefined = first; ticket !== undefined; ticket = this.#line.next()) {
+      if (!await this.#flushDuring(this.#line.slot())) return false;
+      if (!await this.#answerOne(ticket)) return false;
     }
     await this.#timed(() => this.#flush());
     return true;
   }
 
-  /** Puts an answer behind the others, which may have to go out before; answers the length of its frame. */
-  async #add(ticket: Bytes): Promise<number> {
+  async #answerOne(ticket: Bytes): Promise<boolean> {
     const taken = this.#line.open(ticket);
-    if (taken instanceof ShoalError) return await this.#addMissing(taken);
+    if (taken instanceof ShoalError) return await this.#send(await this.#addMissing(taken));
     const { bytes, source } = taken;
     using _source = source;
+    for (let at = 0; at < bytes;) {
+      const step = Math.min(this.#line.stepBytes(), bytes - at);
+      const added = await this.#add(source, at, step, at + step === bytes);
+      if (!await this.#send(added)) return false;
+      if (added.isLast) return true;
+      at += step;
+    }
+    return true;
+  }
+
+  /** Lets a frame go out with the others when its turn has come. */
+  async #send(added: AddedFrame): Promise<boolean> {
+    const wait = this.#line.turn(added.wireBytes);
+    if (wait !== undefined && !await this.#timed(() => this.#flushDuring(wait))) return false;
+    this.#kept.push(added);
+    this.#filled += added.wireBytes;
+    return true;
+  }
+
+  /** Puts bytes of a content behind the others, which may have to go out before; or MISSING, where they cannot be read. */
+  async #add(source: ServedContent, offset: number, bytes: number, isLast: boolean): Promise<AddedFrame> {
     await this.#makeRoom(dataHeaderBytes + bytes);
     const frame = this.#buffer.subarray(this.#filled, this.#filled + dataHeaderBytes + bytes);
     const content = frame.subarray(dataHeaderBytes);
     try {
-      source.read(0, content);
+      source.read(offset, content);
     } catch (error) {
       if (!(error instanceof ShoalError)) throw error;
       return await this.#addMissing(error);
     }
-    this.#newBytes = bytes;
-    this.#newPacked = undefined;
-    return this.#pack(frame, content) ?? (writeDataHeader(frame, 0, bytes), frame.length);
+    const packed = this.#choice.wants(bytes) ? pack(content) : undefined;
+    const of = { contentBytes: bytes, isLast, packed: packed && { bytes: packed.bytes.length, tookMs: packed.tookMs } };
+    if (packed !== undefined && packed.bytes.length <= shareMax * bytes) {
+      const wireBytes = zdataHeaderBytes + packed.bytes.length;
+      writeZdataHeader(frame, offset, bytes, packed.bytes.length);
+      frame.set(packed.bytes, zdataHeaderBytes);
+      return { ...of, wireBytes };
+    }
+    writeDataHeader(frame, offset, bytes);
+    return { ...of, wireBytes: frame.length };
   }
 
-  /** Turns a frame into ZDATA, if that is worth it; answers its length then. */
-  #pack(frame: Bytes, content: Bytes): number | undefined {
-    if (!this.#choice.wants(content.length)) return undefined;
-    const fromMs = compressedForMs();
-    const packed = compress(content);
-    this.#newPacked = { bytes: Math.min(packed.length, content.length), tookMs: compressedForMs() - fromMs };
-    // The platform's buffer is another one, and the frame may have less room than it.
-    if (packed.length > shareMax * content.length || zdataHeaderBytes + packed.length > frame.length) return undefined;
-    const length = zdataHeaderBytes + packed.length;
-    writeZdataHeader(frame, 0, content.length, packed.length);
-    frame.set(packed, zdataHeaderBytes);
-    return length;
-  }
-
-  async #addMissing({ code }: ShoalError): Promise<number> {
+  async #addMissing({ code }: ShoalError): Promise<AddedFrame> {
     const frame = encodeFrame({ kind: "missing", code: errorCodes[code].wire });
     await this.#makeRoom(frame.length);
     this.#buffer.set(frame, this.#filled);
-    this.#newBytes = 0;
-    this.#newPacked = undefined;
-    return frame.length;
+    return { wireBytes: frame.length, contentBytes: 0, isLast: true };
   }
 
   async #makeRoom(bytes: number): Promise<void> {
     if (this.#filled + bytes > this.#buffer.length) await this.#timed(() => this.#flush());
-  }
-
-  /** Takes the answer that was added last among those that go out. */
-  #keep(frameBytes: number): void {
-    this.#filled += frameBytes;
-    this.#contentBytes += this.#newBytes;
-    const { bytes = this.#newBytes, tookMs = 0 } = this.#newPacked ?? {};
-    const { isTried, ...packed } = this.#packed;
-    this.#packed = {
-      bytes: packed.bytes + bytes,
-      tookMs: packed.tookMs + tookMs,
-      isTried: isTried || this.#newPacked !== undefined,
-    };
-    this.#answers++;
   }
 
   /** Flushes where there is something to wait for, so that nobody waits for what is ready; answers what was waited for. */
@@ -143,15 +141,15 @@ export class TakeAnswers {
   }
 
   async #flush(): Promise<void> {
-    if (this.#answers === 0) return;
+    if (this.#filled === 0) return;
     // What was added and not kept stays where it is.
-    const [filled, answers, contentBytes] = [this.#filled, this.#answers, this.#contentBytes];
-    await this.#line.write(this.#buffer.subarray(0, filled), answers, contentBytes);
-    const packed = this.#packed.isTried ? this.#packed : undefined;
-    this.#sent = { bytes: contentBytes, packed, wireBytes: filled };
-    this.#packed = nothingPacked;
+    const [filled, kept] = [this.#filled, this.#kept];
+    const contentBytes = kept.reduce((sum, frame) => sum + frame.contentBytes, 0);
+    await this.#line.write(this.#buffer.subarray(0, filled), kept.filter(({ isLast }) => isLast).length, contentBytes);
+    this.#sent = { bytes: contentBytes, packed: packedOf(kept), wireBytes: filled };
     this.#buffer.copyWithin(0, filled);
-    this.#filled = this.#answers = this.#contentBytes = 0;
+    this.#filled = 0;
+    this.#kept = [];
   }
 
   /** Counts a wait as the line's, but for what this thread compressed meanwhile. */
@@ -160,9 +158,26 @@ export class TakeAnswers {
     const [fromMs, compressedMs] = [nowMs(), compressedForMs()];
     const result = await wait();
     this.#lineMs += Math.max(0, nowMs() - fromMs - (compressedForMs() - compressedMs));
-    if (this.#sent !== undefined) this.#choice.note({ ...this.#sent, lineMs: this.#lineMs, uploads: uploads() });
-    if (this.#sent !== undefined) this.#lineMs = 0;
+    if (this.#sent === undefined) return result;
+    if (this.#sent.bytes > 0) this.#choice.note({ ...this.#sent, lineMs: this.#lineMs, uploads: uploads() });
     this.#sent = undefined;
+    this.#lineMs = 0;
     return result;
   }
+}
+
+function pack(content: Bytes): { readonly bytes: Uint8Array; readonly tookMs: number } {
+  const fromMs = compressedForMs();
+  const bytes = compress(content);
+  return { bytes, tookMs: compressedForMs() - fromMs };
+}
+
+/** What frames together were compressed to, and in what time; undefined where it was tried with none. */
+function packedOf(frames: readonly AddedFrame[]): SentFrame["packed"] {
+  if (frames.every(({ packed }) => packed === undefined)) return undefined;
+  const all = frames.map(({ packed, contentBytes }) => packed ?? { bytes: contentBytes, tookMs: 0 });
+  return {
+    bytes: all.reduce((sum, { bytes }) => sum + bytes, 0),
+    tookMs: all.reduce((sum, { tookMs }) => sum + tookMs, 0),
+  };
 }

@@ -70,6 +70,8 @@ class Taker<T extends Takeable> {
   readonly #asked: T[] = [];
   #askedBytes = 0;
   #toldWireBytes = 0;
+  /** Bytes of the first of them that are here. */
+  #filled = 0;
   /** What HELLO's own content brings before the first answer, once each: nobody asks for more of it here. */
   readonly #greetings = new Set(["manifest", "have"]);
 
@@ -100,27 +102,31 @@ class Taker<T extends Takeable> {
     if (takes.length > 0) await this.#frames.write(concatBytes(...takes));
   }
 
-  /** Receives one answer. */
+  /** Receives one frame. */
   async #receive(): Promise<void> {
     const { holder, onTaken, onMissing, onQueued } = this.#options;
     const frame = await nextFrame(this.#frames, holder);
     if (frame.kind === "queued") return onQueued?.(frame);
     if (this.#greetings.delete(frame.kind)) return;
     const wish = this.#asked[0]!;
+    const { content } = wish;
     if (frame.kind === "data") {
-      if (frame.offset !== 0 || frame.bytes !== wish.content.bytes) {
+      if (frame.offset !== this.#filled || frame.bytes > content.bytes - this.#filled) {
         throw broken(holder, "it sent what was not asked for");
       }
-      const bytes = this.#buffer.subarray(0, frame.bytes);
-      await this.#frames.readData(bytes);
-      if (!isContent(wish.content, bytes)) throw lied(wish.content, holder, "it is not the content asked for", 0);
+      await this.#frames.readData(this.#buffer.subarray(this.#filled, this.#filled + frame.bytes));
+      this.#filled += frame.bytes;
+      if (this.#filled < content.bytes) return;
+      const bytes = this.#buffer.subarray(0, content.bytes);
+      if (!isContent(content, bytes)) throw lied(content, holder, "it is not the content asked for", 0);
       const { dataWireBytes } = this.#frames;
       await onTaken(wish, bytes, dataWireBytes - this.#toldWireBytes);
       this.#toldWireBytes = dataWireBytes;
     } else if (frame.kind === "missing") onMissing(wish, errorCodeFromWire(frame.code));
     else throw broken(holder, `it sent ${frame.kind} that nobody asked for`);
     this.#asked.shift();
-    this.#askedBytes -= wish.content.bytes;
+    this.#askedBytes -= content.bytes;
+    this.#filled = 0;
   }
 }
 

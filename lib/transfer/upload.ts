@@ -374,6 +374,7 @@ function takeAnswers(line: Line, deps: UploadDeps): TakeAnswers {
   return new TakeAnswers({
     nowMs: () => deps.timers.nowMs(),
     uploads: () => deps.slots.held,
+    stepBytes: () => upload.flow.stepBytes,
     next: () => requests.nextTake(),
     open: (ticket) => openTaken(ticket, upload, deps),
     slot: () => slotTurn(line),

@@ -1,7 +1,8 @@
 /**
  * upload_server: everybody who fetches from this device at once. Laws: 1) who has not proven itself takes one of few places, and few of
- * one address, and loses it in seconds;  2) the number of uploads is bounded: above it new connections wait in the listener's
- * backlog, and one account has but a part of it; how many of them are sent to at once is upload_slots.ts's;  3) what is revoked ends at once and stays out: a ticket given before the revocation opens nothing more.
+ * one address, and loses it in seconds;  2) the number of uploads is bounded, and one account has but a part of it: above it they are
+ * refused, so that they ask others; how many are sent to at once is upload_slots.ts's;  3) what is revoked ends at once and stays out: a
+ * ticket given before the revocation opens nothing more.
  * Spec: PROTOCOL.md "Transfer", "REVOKE".  (I/O: over a listener that is passed in)
  */
 
@@ -48,7 +49,6 @@ export class UploadServer {
   /** Devices whose tickets are void if given before this, in coordinator time. */
   readonly #revokedAtMs = new Map<DeviceId, number>();
   readonly #accepting: Promise<void>;
-  #placeFree: () => void = () => {};
 
   /** Begins to serve whoever the listener brings. */
   constructor(options: UploadServerOptions) {
@@ -86,7 +86,6 @@ export class UploadServer {
   async close(): Promise<void> {
     this.#stop.abort();
     this.#options.listener.close();
-    this.#placeFree();
     await this.#accepting;
     await Promise.all(this.#connections);
   }
@@ -100,9 +99,6 @@ export class UploadServer {
       }
       const connection = this.#serve(stream).finally(() => this.#connections.delete(connection));
       this.#connections.add(connection);
-      while (this.#uploads.size >= limits.uploadsMax && !this.#stop.signal.aborted) {
-        await new Promise<void>((resolve) => this.#placeFree = resolve);
-      }
     }
   }
 
@@ -154,12 +150,7 @@ export class UploadServer {
       return new ShoalError("busy", "Cannot serve this: too many uploads to this account run already");
     }
     this.#uploads.set(upload, this.#nextNumber++);
-    return {
-      [Symbol.dispose]: () => {
-        this.#uploads.delete(upload);
-        this.#placeFree();
-      },
-    };
+    return { [Symbol.dispose]: () => void this.#uploads.delete(upload) };
   }
 }
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertInstanceOf, assertNotEquals } from "@std/assert";
-import { errorCodes, ProtocolError, RemoteError, TimeoutError } from "../../lib/core/errors.ts";
+import { errorCodes, ProtocolError, RemoteError, ShoalError, TimeoutError } from "../../lib/core/errors.ts";
 import { deviceIdFrom } from "../../lib/core/ids.ts";
 import { limits } from "../../lib/core/limits.ts";
 import { protocolVersion } from "../../lib/core/version.ts";
@@ -165,6 +165,24 @@ Deno.test("Member hears nothing that comes while it makes its proof: neither a r
   bench.datagram(encodeRefused(expectEnvelope(start, "start").nonce, errorCodes.tooManyTries.wire, 40_000));
   bench.datagram(coordinator.cookie(hello, 2));
   assertEquals([bench.proofs.length, bench.events], [1, []]);
+  bench.prove();
+  bench.converse(coordinator);
+  assertEquals(bench.takeEvents().map((event) => event.kind), ["online", "alive"]);
+});
+
+Deno.test("Member tries to log in again later where a proof could not be made", () => {
+  const bench = new MemberBench({ areProofsHeld: true });
+  const coordinator = new ScriptedCoordinator();
+  bench.login();
+  bench.datagram(coordinator.cookie(bench.takeSent()));
+  const error = new ShoalError("unknown", "Cannot prove the password: no memory");
+  bench.give({ kind: "proved", proof: bench.proofs.shift()!.proof, proved: error });
+  const offline = bench.takeEvent("offline");
+  assertEquals(offline.error, error);
+  bench.pass(offline.retryInMs);
+  bench.datagram(coordinator.cookie(bench.takeSent()));
+  bench.prove();
+  bench.datagram(coordinator.reply(bench.takeSent()));
   bench.prove();
   bench.converse(coordinator);
   assertEquals(bench.takeEvents().map((event) => event.kind), ["online", "alive"]);

@@ -80,6 +80,8 @@ Deno.test("connect() ends waiting when its fetch is interrupted, and loses no pl
   await settle();
   stop.abort();
   assertEquals((await assertRejects(() => waiting, ShoalError)).code, "interrupted");
+  // Interrupted before it came.
+  assertEquals((await assertRejects(() => holder.dial(4000, stop.signal), ShoalError)).code, "interrupted");
 
   // Interrupted in the moment in which a place is handed over.
   const late = new AbortController();

@@ -1,6 +1,6 @@
 /** A fetch whose holders let it wait in their queues. */
 
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ShoalError } from "../../lib/core/errors.ts";
 import { limits } from "../../lib/core/limits.ts";
 import { deviceIdFrom } from "../../lib/core/ids.ts";
@@ -14,7 +14,7 @@ const one = makeHolder(makeTicket(file.content));
 const other = { ...one, account: "other", deviceId: deviceIdFrom(otherKey.publicKey) };
 
 /** A fetch over lanes that the test speaks for. */
-function start(holders: readonly (typeof one)[]) {
+function start(holders: readonly (typeof one)[], timeoutMs: number = limits.progressMs) {
   const timers = new FakeTimers();
   const stop = new AbortController();
   const lanes: { readonly options: LaneOptions; readonly end: () => void }[] = [];
@@ -27,14 +27,15 @@ function start(holders: readonly (typeof one)[]) {
     sync: false,
     identity,
     lane: (options) => {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      options.signal.addEventListener("abort", () => resolve(), { once: true });
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const interrupted = () => reject(new ShoalError("interrupted", "Cannot go on with a fetch: it was interrupted"));
+      options.signal.addEventListener("abort", interrupted, { once: true });
       lanes.push({ options, end: resolve });
       return promise;
     },
     timers,
     random: (size) => new Uint8Array(size),
-    timeoutMs: limits.progressMs,
+    timeoutMs,
     signal: stop.signal,
     onProgress: () => {},
     onQueued: ({ account }, { place }) => void told.push([account, place]),
@@ -77,4 +78,24 @@ Deno.test("a fetch that comes forward in a queue waits on; one that stands still
   }
   await settle();
   assertEquals(error?.code, "unfinished");
+  assertStringIncludes(error!.message, "(place 1 in the queue of holder)");
+});
+
+Deno.test("where all connections wait in queues, one that does not come forward gives way to another holder", async () => {
+  const holders = Array.from({ length: limits.lanesMax + 1 }, (_, i) => {
+    return { ...one, account: `${i}`, deviceId: deviceIdFrom(new Uint8Array(32).fill(i + 1)) };
+  });
+  const { timers, stop, lanes, done, queued } = start(holders, 10 * limits.progressMs);
+  while (lanes.length < limits.lanesMax) await settle();
+  const stuck = 3;
+  for (let place = 60; lanes.length === limits.lanesMax; place--) {
+    for (let lane = 0; lane < limits.lanesMax; lane++) queued(lane, lane === stuck ? 5 : place);
+    await timers.advance(limits.queuedAgainMs);
+    await settle();
+  }
+  assertEquals(lanes.filter(({ options }) => options.signal.aborted), [lanes[stuck]!]);
+  const asked = lanes.map(({ options }) => options.holder.account);
+  assertEquals(new Set(asked).size, limits.lanesMax + 1);
+  stop.abort();
+  await assertRejects(() => done, ShoalError);
 });

@@ -141,6 +141,32 @@ Deno.test("bytes that are given back go to whoever waits, at once", async () => 
   flow[Symbol.dispose]();
 });
 
+Deno.test("bytes that are given back while nobody waits are kept for the next, once, and never beyond what was paid", async () => {
+  const clock = new Clock();
+  const limiter = new RateLimiter(clock, 1_000_000);
+  const flow = limiter.open("a");
+  const first = flow.take(500_000);
+  await clock.run(500);
+  await first;
+  for (let i = 0; i < 10; i++) {
+    flow.giveBack(500_000);
+    await clock.run(500 + 60_000 * (i + 1));
+    assertEquals(flow.take(500_000), undefined, "what was paid is not paid twice");
+  }
+  assertEquals(flow.take(100_000), undefined, "the credit");
+  const next = flow.take(1_000);
+  assert(next !== undefined, "what was given back has gone");
+  await Promise.all([next, clock.run(700_000)]);
+
+  limiter.bytesPerSecond = undefined;
+  flow.giveBack(500_000);
+  limiter.bytesPerSecond = 1_000_000;
+  const last = flow.take(500_000);
+  assert(last !== undefined, "without a limit nothing was paid");
+  await Promise.all([last, clock.run(800_000)]);
+  flow[Symbol.dispose]();
+});
+
 Deno.test("without a limit nothing is waited for, whatever the size, and no timer is started", () => {
   const clock = new Clock();
   const flow = new RateLimiter(clock).open("a");

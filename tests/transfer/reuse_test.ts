@@ -70,14 +70,14 @@ class Old implements Disposable {
   }
 }
 
-/** A download of `file` where older files are. */
-async function download(stream: ByteStream, old: Old, stop = new AbortController(), onPiece = () => {}) {
-  const manifest = manifestOf(file);
+/** A download of a file, `file` unless told otherwise, where older files are. */
+async function download(stream: ByteStream, old: Old, stop = new AbortController(), onPiece = () => {}, whole = file) {
+  const manifest = manifestOf(whole);
   const sink = new MemorySink(manifest);
   const seat = seatFor(manifest.pieceCount);
   using reuse = Reuse.open([old.path], manifest);
   const reused: (readonly [piece: number, bytes: number])[] = [];
-  const done = startDownload(stream, file.content, {
+  const done = startDownload(stream, whole.content, {
     begin: () => Promise.resolve({ source: seat, sink, reuse }),
     signal: stop.signal,
     onPiece: (piece, _, reusedBytes) => {
@@ -102,13 +102,13 @@ function honest(library = new MemoryLibrary(file)): ByteStream {
 }
 
 /** A holder of `file` that answers as it likes. */
-function played(answer: (frame: Frame) => readonly Uint8Array<ArrayBuffer>[]): ByteStream {
+function played(answer: (frame: Frame) => readonly Uint8Array<ArrayBuffer>[], whole = file): ByteStream {
   const [near, far] = makePipe();
   const frames = new FrameStream(near, { timers: new FakeTimers(), idleMs: limits.progressMs });
   (async () => {
     await frames.write(encodeFrame({ kind: "challenge", version: protocolVersion, nonce: new Uint8Array(32) }));
     await frames.readFrame();
-    await frames.write(encodeFrame({ kind: "manifest", slice: file.layer }));
+    await frames.write(encodeFrame({ kind: "manifest", slice: whole.layer }));
     await frames.write(encodeFrame({ kind: "have", pieces: undefined }));
     for (let frame = await frames.readFrame(); frame !== undefined; frame = await frames.readFrame()) {
       await frames.write(concatBytes(...answer(frame as Frame)));
@@ -168,6 +168,24 @@ Deno.test("the holder finds the hashes itself, and the whole comes together", as
   assertEquals(error, undefined);
   assertEquals(sink.bytes, file.bytes);
   assertEquals(reused.reduce((sum, [, bytes]) => sum + bytes, 0), file.bytes.length - 4 * blockBytes - 5);
+});
+
+Deno.test("the connection is looked at between looks into files, however little is missing", async () => {
+  const large = makeFile(80 * pieceBytes);
+  using old = new Old(without(Array.from({ length: 80 }, (_, piece) => 16 * piece), large));
+  let most = 0;
+  const stream = played((frame) => {
+    if (frame.kind !== "leaves") return answerFrom(large.bytes, frame);
+    most = Math.max(most, frame.pieces.length);
+    return frame.pieces.map((piece) => {
+      const leaves = hashBlocks(large.bytes.subarray(piece * pieceBytes, (piece + 1) * pieceBytes));
+      return encodeFrame({ kind: "leafHashes", piece, leaves });
+    });
+  }, large);
+  const { error, sink } = await download(stream, old, undefined, undefined, large);
+  assertEquals(error, undefined);
+  assertEquals(sink.bytes, large.bytes);
+  assert(most > 1 && most <= 8, `${most} pieces at once`);
 });
 
 Deno.test("wrong hashes are blamed on their sender, and nothing is written", async () => {

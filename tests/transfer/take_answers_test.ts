@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import type { Bytes } from "../../lib/core/bytes.ts";
+import { type Bytes, concatBytes } from "../../lib/core/bytes.ts";
 import { ContentError, type ErrorCode, errorCodes, ShoalError, StoreError } from "../../lib/core/errors.ts";
 import { type Content, deviceIdFrom } from "../../lib/core/ids.ts";
 import { kib, limits } from "../../lib/core/limits.ts";
@@ -70,7 +70,8 @@ function readAnswers(frames: FrameStream) {
       else if (frame.kind === "data") {
         const bytes = new Uint8Array(frame.bytes);
         await frames.readData(bytes);
-        answers.push(bytes);
+        if (frame.offset === 0) answers.push(bytes);
+        else answers.push(concatBytes(answers.pop() as Bytes, bytes));
       } else others.push(frame.kind === "refused" ? frame.text : frame.kind);
     }
   })().catch((error) => {
@@ -227,6 +228,41 @@ Deno.test("contents taken at 10 kB/s keep the limit and the other side's deadlin
   frames.close();
   await reading.done;
   assertEquals([await ended, timers.pending], [undefined, 0]);
+});
+
+Deno.test("a content under a low limit comes in steps, none of which keeps the other side waiting for long", async () => {
+  const files = makeFiles(3, () => limits.takenBytesMax);
+  const { timers, deps } = underLimit(10_000);
+  const { frames, ended, reading } = await connected(files, () => deps);
+  await frames.write(takes(...ticketsOf(files)));
+  let came = 0;
+  for (let second = 0; second < 60; second += 3) {
+    await timers.advance(3_000);
+    assert(bytesOf(reading.answers) > came, `nothing came in second ${second}`);
+    came = bytesOf(reading.answers);
+  }
+  frames.close();
+  await reading.done;
+  assertEquals([await ended, timers.pending], [undefined, 0]);
+});
+
+Deno.test("a file that changes between two steps of its content ends in MISSING, and the next one comes", async () => {
+  const files = makeFiles(2, () => 100 * kib);
+  const { timers, limiter, deps } = underLimit(50_000);
+  const { library, frames, ended, reading } = await connected(files, () => deps);
+  let reads = 0;
+  library.beforeRead = () => {
+    if (++reads === 3) throw new ContentError("changed", "it changed", { contentId: files[0]!.content.id });
+  };
+  await frames.write(takes(...ticketsOf(files)));
+  await timers.advance(1_000);
+  limiter.bytesPerSecond = undefined;
+  await timers.advance(1);
+  assertEquals(reading.answers.slice(1), ["changed", files[1]!.bytes]);
+  assert((reading.answers[0] as Bytes).length < 100 * kib);
+  frames.close();
+  await reading.done;
+  assertEquals([await ended, library.openCount], [undefined, 0]);
 });
 
 Deno.test("who is gone while its turn is still to come ends the upload at once, and leaves nothing open", async () => {

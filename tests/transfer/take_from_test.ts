@@ -179,10 +179,10 @@ const lies: Record<
   "a flipped bit": { answers: [data(altered)], error: ContentError, taken: 0 },
   "the contents in another order": { answers: [data(second.bytes), data(first.bytes)], error: ContentError, taken: 0 },
   "the same content twice": { answers: [data(first.bytes), data(first.bytes)], error: ContentError, taken: 1 },
-  "too little": { answers: [data(first.bytes.subarray(1))], error: ProtocolError, taken: 0 },
+  "too little": { answers: [data(first.bytes.subarray(1)), data(second.bytes)], error: ProtocolError, taken: 0 },
   "too much": { answers: [data(makeFile(1001).bytes)], error: ProtocolError, taken: 0 },
-  "a content in two frames": {
-    answers: [data(first.bytes.subarray(0, 500)), data(first.bytes.subarray(500), 500)],
+  "frames that overlap": {
+    answers: [data(first.bytes.subarray(0, 500)), data(first.bytes.subarray(400), 400)],
     error: ProtocolError,
     taken: 0,
   },
@@ -219,6 +219,21 @@ for (const [what, { answers, error: kind, taken: count }] of Object.entries(lies
     assertEquals(timers.pending, 0);
   });
 }
+
+Deno.test("a content may come in several frames, and MISSING in place of the rest", async () => {
+  const { stream, ended } = playedHolder(first, async (frames) => {
+    await frames.write(concatBytes(
+      ...[data(first.bytes.subarray(0, 1)), encodeFrame({ kind: "missing", code: errorCodes.changed.wire })],
+      ...[data(second.bytes.subarray(0, 500)), data(second.bytes.subarray(500), 500)],
+      ...some.slice(2).map(({ bytes }) => data(bytes)),
+    ));
+  });
+  const { done, taken, missing } = taking(stream, some);
+  await done;
+  assertEquals(taken, some.slice(1).map(({ bytes }) => bytes));
+  assertEquals(missing.length, 1);
+  await ended;
+});
 
 Deno.test("an answer that nobody asked for is taken for no other content", async () => {
   const { stream, ended } = playedHolder(first, async (frames) => {
