@@ -141,8 +141,10 @@ export const limits = {
   /** Ranges in one REQUEST, and bytes that a holder lets stand unsent for one connection. */
   rangesMax: 256,
   outstandingBytesMax: 64 * mib,
+  /** Pieces whose blocks' hashes were asked for that a holder lets stand unanswered for one connection. */
+  leavesMax: 256,
   /** TAKEs that a holder lets stand unanswered for one connection: what it keeps of each is a ticket. */
-  takesMax: 1024,
+  takesMax: 256,
   /** Largest content that a TAKE may ask for: one piece, whose hash is the content's id, so that no manifest need travel. */
   takenBytesMax: 256 * kib,
   /** No byte of progress within this ends a transfer's connection, in milliseconds. */

@@ -144,14 +144,15 @@ export class Sharing implements AnnouncedLibrary, Disposable {
   /** Opens a content for an upload; undefined if it is not shared. @throws {ContentError} With code `changed`. */
   openContent(content: Content): ServedContent | undefined {
     let refused: ShoalError | undefined;
-    const layer = this.#library.layer(content);
-    if (layer === undefined) return undefined;
+    const layer = () => this.#library.layer(content);
+    const files = this.#library.find(content);
+    if (files.length === 0) return undefined;
     // The same content may be shared under several names; one that is intact is enough.
-    for (const file of this.#library.find(content)) {
+    for (const file of files) {
       try {
         const source = SharedSource.open(file);
         return {
-          layer,
+          readLayer: layer,
           read: (offset, buffer) => source.read(offset, buffer),
           [Symbol.dispose]: () => source.close(),
         };

@@ -48,11 +48,10 @@ export class DataWriter {
   /** Writes one frame; false if it is not wanted any more. @param bytes At most `frameBytesMax`. */
   async write(offset: number, bytes: number): Promise<boolean> {
     const room = freeRooms.pop() ?? new Room();
-    try {
-      return await this.#writeIn(room, offset, bytes);
-    } finally {
-      freeRooms.push(room);
-    }
+    const isWanted = await this.#writeIn(room, offset, bytes);
+    // One whose write failed the system may still be reading.
+    freeRooms.push(room);
+    return isWanted;
   }
 
   async #writeIn(room: Room, offset: number, bytes: number): Promise<boolean> {

@@ -26,7 +26,7 @@ export class OpenParts {
     if (part === undefined) return undefined;
     const { layer, pieceBytes } = part.manifest;
     return {
-      layer,
+      readLayer: () => layer,
       partial: { has: part.bitfield(), watch: (onPiece) => part.watch(onPiece) },
       read: (offset, buffer) => {
         if (part.isClosed || this.#parts.get(key) !== part) throw gone();

@@ -118,6 +118,8 @@ export class PieceReceiver {
   readonly #buffer: Bytes;
   /** Bytes asked for and not received. */
   #awaitedBytes = 0;
+  /** Pieces whose blocks' hashes were asked for and have not come. */
+  #leavesAsked = 0;
   /** Bytes that are expected to be asked for soon, of pieces that were taken. */
   #expectedBytes = 0;
   /** The share that had to be asked for of pieces of which something was here, lately. */
@@ -251,7 +253,7 @@ export class PieceReceiver {
         this.#askFor(planned, asks);
         continue;
       }
-      if (this.#awaitedBytes + this.#expectedBytes >= windowBytes) break;
+      if (this.#awaitedBytes + this.#expectedBytes >= windowBytes || this.#leavesAsked >= limits.leavesMax) break;
       // What is here is taken without a word on the connection, which would tell it.
       if (this.#options.signal.aborted) throw interrupted();
       const index = this.#work.source.take();
@@ -292,6 +294,7 @@ export class PieceReceiver {
     const expectedBytes = Math.max(limits.blockBytes, this.#missingShare * bytes);
     asks.addLeaves(here.index);
     this.#asked.push({ index: here.index, here, expectedBytes });
+    this.#leavesAsked++;
     this.#expectedBytes += expectedBytes;
   }
 
@@ -342,6 +345,7 @@ export class PieceReceiver {
   async #receiveLeaves({ index, here, expectedBytes }: AskedLeaves): Promise<void> {
     const { content, holder } = this.#options;
     const { leaves } = await this.#nextLeaves(index);
+    this.#leavesAsked--;
     if (!this.#manifest.verifyLeaves(index, leaves)) {
       throw lied(content, holder, `the hashes of piece ${index} are wrong`, index);
     }

@@ -26,6 +26,7 @@ export class RequestQueue {
   readonly #contentBytes: number;
   #wanted: Wanted[] = [];
   #unsentBytes = 0;
+  #leavesWaiting = 0;
   #takes = 0;
   /** LEAVES so far, in pieces. */
   #leaves = 0;
@@ -60,6 +61,8 @@ export class RequestQueue {
     if (pieces.length === 0) throw illegal("LEAVES without pieces");
     this.#leaves += pieces.length;
     if (this.#leaves > count) throw illegal("LEAVES of more pieces than there are");
+    this.#leavesWaiting += pieces.length;
+    if (this.#leavesWaiting > limits.leavesMax) throw illegal("more asked ahead than allowed");
     for (const leavesOf of pieces) {
       if (leavesOf >= count) throw illegal("LEAVES of a piece beyond the end");
       this.#wanted.push({ leavesOf });
@@ -86,7 +89,10 @@ export class RequestQueue {
       if (this.#end?.error !== undefined) throw this.#end.error;
       if (this.#end !== undefined) return undefined;
       const wanted = this.#wanted.shift();
-      if (wanted !== undefined) return wanted;
+      if (wanted !== undefined) {
+        if ("leavesOf" in wanted) this.#leavesWaiting--;
+        return wanted;
+      }
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
   }

@@ -48,10 +48,15 @@ interface AddedFrame {
   readonly isLast: boolean;
 }
 
+const bufferBytes = dataHeaderBytes + limits.frameBytesMax;
+const noBuffer: Bytes = new Uint8Array(0);
+/** Buffers that nobody fills now, as many as there ever were at once; one whose write failed the system may still be reading. */
+const freeBuffers: Bytes[] = [];
+
 export class TakeAnswers {
   readonly #line: TakeLine;
   readonly #choice = new CompressionChoice();
-  #buffer: Bytes = new Uint8Array(0);
+  #buffer = noBuffer;
   /** The frames in the buffer. */
   #kept: AddedFrame[] = [];
   #filled = 0;
@@ -65,16 +70,18 @@ export class TakeAnswers {
 
   /** Answers a TAKE and those that wait behind it; false if the other side is done before. */
   async answer(first: Bytes): Promise<boolean> {
-    if (this.#buffer.length === 0) this.#buffer = new Uint8Array(dataHeaderBytes + limits.frameBytesMax);
     for (let ticket: Bytes | undefined = first; ticket !== undefined; ticket = this.#line.next()) {
       if (!await this.#flushDuring(this.#line.slot())) return false;
       if (!await this.#answerOne(ticket)) return false;
     }
     await this.#timed(() => this.#flush());
+    freeBuffers.push(this.#buffer);
+    this.#buffer = noBuffer;
     return true;
   }
 
   async #answerOne(ticket: Bytes): Promise<boolean> {
+    if (this.#buffer === noBuffer) this.#buffer = freeBuffers.pop() ?? new Uint8Array(bufferBytes);
     const taken = this.#line.open(ticket);
     if (taken instanceof ShoalError) return await this.#send(await this.#addMissing(taken));
     const { bytes, source } = taken;

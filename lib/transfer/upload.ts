@@ -46,8 +46,8 @@ export type KeyTrust = "remembered" | "new" | "changed";
 
 /** A shared content that is open to be served. */
 export interface ServedContent extends Disposable {
-  /** Its piece layer, which MANIFEST carries. */
-  readonly layer: Uint8Array;
+  /** Its piece layer, which MANIFEST carries; undefined, if it is shared no more. */
+  readLayer(): Uint8Array | undefined;
   /** Which pieces there are, where it is still being fetched; undefined: all. */
   readonly partial?: PartialContent | undefined;
   /**
@@ -128,7 +128,7 @@ export async function serveConnection(
     reading = readRequests(frames, requests);
     using slot = deps.slots.join(upload.account, upload.tellPlace);
     const line = { frames, upload, slot, requests };
-    const lastSlice = await sendManifest(line, source.layer);
+    const lastSlice = await sendManifest(line, source);
     if (lastSlice === undefined) return undefined;
     using _news = await sendHave(frames, lastSlice, source.partial);
     const { read } = guardedSource(upload.content, source, deps);
@@ -272,7 +272,8 @@ function guardSource<T>(content: Content, deps: UploadDeps, step: () => T): T {
 /** A source whose reading tells what went wrong as the other side may know it. */
 function guardedSource(content: Content, source: ServedContent, deps: UploadDeps): ServedContent {
   return {
-    ...{ layer: source.layer, partial: source.partial },
+    readLayer: () => source.readLayer(),
+    partial: source.partial,
     read: (offset, buffer) => guardSource(content, deps, () => source.read(offset, buffer)),
     [Symbol.dispose]: () => source[Symbol.dispose](),
   };
@@ -293,9 +294,12 @@ function slotTurn({ slot, requests, upload }: Line): Promise<boolean> | undefine
  * Sends the layer but for its last slice, which goes out with what follows: a second small write would wait for the first to be
  * acknowledged (Nagle), 40 ms. Undefined, if the other side is done before.
  */
-async function sendManifest(line: Line, layer: Uint8Array): Promise<Bytes | undefined> {
-  // An empty content has no layer.
-  if (layer.length === 0) return new Uint8Array(0);
+async function sendManifest(line: Line, source: ServedContent): Promise<Bytes | undefined> {
+  // An empty content has no layer. Of a large one it is large, so that it is not held for those who wait.
+  if (line.upload.content.bytes === 0) return new Uint8Array(0);
+  if (!await haveSlot(line)) return undefined;
+  const layer = source.readLayer();
+  if (layer === undefined) throw refusal("notFound", "it is not shared here");
   for (let at = 0;; at += limits.frameBytesMax) {
     if (!await haveSlot(line)) return undefined;
     const slice = layer.subarray(at, at + limits.frameBytesMax);

@@ -144,7 +144,11 @@ for (const [what, { ticket, code }] of Object.entries(missing)) {
       isRevoked: ({ expiresAtMs }) => expiresAtMs === revokedAtMs,
       openContent: (content) =>
         content.id === partial.content.id
-          ? { layer: partial.layer, partial: { has: new Uint8Array(1), watch: () => never as never }, ...unreadable }
+          ? {
+            readLayer: () => partial.layer,
+            partial: { has: new Uint8Array(1), watch: () => never as never },
+            ...unreadable,
+          }
           : all.open(content),
     }));
     let reads = 0;

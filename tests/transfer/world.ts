@@ -120,7 +120,7 @@ export class MemoryLibrary {
     if (file === undefined) return undefined;
     this.openCount++;
     return {
-      layer: file.layer,
+      readLayer: () => file.layer,
       read: (offset, buffer) => {
         this.beforeRead(offset);
         if (this.changed.has(content.id)) {
