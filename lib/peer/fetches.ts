@@ -127,9 +127,12 @@ export class Fetches {
     };
     const wishes = await readWishes(command, this.#deps.control, signal, emit);
     const group = wishes.length > 1 ? new FetchGroup(asked(command), wishes, emit, this.#deps.nowMs) : undefined;
-    const begun = this.#begin(wishes, watcherOf(command, group?.emit ?? emit), report);
-    await Promise.all(begun.map(([one, ended]) => this.#untilEnded(one, ended, signal).catch(report)));
-    group?.end();
+    try {
+      const begun = this.#begin(wishes, watcherOf(command, group?.emit ?? emit), report);
+      await Promise.all(begun.map(([one, ended]) => this.#untilEnded(one, ended, signal).catch(report)));
+    } finally {
+      group?.end();
+    }
   }
 
   /** Stops fetches until they are resumed; each when it moves no more. */

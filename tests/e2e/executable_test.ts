@@ -131,17 +131,21 @@ Deno.test("two builds of one commit are the same bytes, and SHA256SUMS tells the
   }
 });
 
+/** What the peer's executable unpacks, each in a folder by its hash. */
+const unpackedFiles = [
+  "deno/deno",
+  "peer/LICENSES.txt",
+  "peer/deno.json",
+  "peer/lane_worker.js",
+  "peer/password_worker.js",
+  "peer/peer.js",
+];
+
 Deno.test("the first start unpacks for this user alone, later ones and the other program reuse it", async () => {
   const cache = newCache();
   assertRuns(await askVersion({ cache }));
   const files = await unpacked(cache);
-  assertEquals(files.map((path) => path.replace(/-[0-9a-f]{16}\//, "/")).sort(), [
-    "deno/deno",
-    "peer/LICENSES.txt",
-    "peer/deno.json",
-    "peer/lane_worker.js",
-    "peer/peer.js",
-  ]);
+  assertEquals(files.map((path) => path.replace(/-[0-9a-f]{16}\//, "/")).sort(), unpackedFiles);
   const inodes = () => files.map((path) => Deno.statSync(join(cache, "shoal", path)).ino);
   const before = inodes();
   assertRuns(await askVersion({ cache }));
@@ -167,7 +171,7 @@ Deno.test("arguments, working folder, umask and exit codes are the program's own
 Deno.test("four first starts at once all run, and leave one copy", async () => {
   const cache = newCache();
   for (const said of await Promise.all([1, 2, 3, 4].map(() => askVersion({ cache })))) assertRuns(said);
-  assertEquals((await unpacked(cache)).length, 5);
+  assertEquals((await unpacked(cache)).length, unpackedFiles.length);
 });
 
 Deno.test("without HOME, or with one that is not there, the cache is below TMPDIR", async () => {
@@ -179,7 +183,7 @@ Deno.test("without HOME, or with one that is not there, the cache is below TMPDI
   }
   const HOME = newCache();
   assertRuns(await run(peer, ["--version"], { HOME }));
-  assertEquals((await unpacked(join(HOME, ".cache"))).length, 5);
+  assertEquals((await unpacked(join(HOME, ".cache"))).length, unpackedFiles.length);
 });
 
 Deno.test("a cache folder that others could have filled is refused", async () => {
