@@ -10,7 +10,7 @@ import { Library, type SharedFile } from "../content/library.ts";
 import type { Manifest } from "../content/manifest.ts";
 import { SharedSource } from "../content/shared_source.ts";
 import { shareHash } from "../session/share_digest.ts";
-import type { ServedContent } from "../transfer/upload.ts";
+import type { ServedContent } from "../transfer/admission.ts";
 import type { ShareEntry } from "../wire/message.ts";
 import type { AnnouncedLibrary, Announcer } from "./announcer.ts";
 import type { PeerEvent } from "./commands.ts";

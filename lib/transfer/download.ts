@@ -4,11 +4,10 @@
  * Spec: PROTOCOL.md "Transfer".  (I/O: over a stream that is passed in)
  */
 
-import { limits } from "../core/limits.ts";
 import type { ByteStream } from "../core/transport.ts";
 import { layerBytesFor, type Manifest, manifestFrom } from "../content/manifest.ts";
-import { FrameStream } from "./frame_stream.ts";
-import { broken, type FetchIdentity, interrupted, introduce, lied } from "./holder_talk.ts";
+import type { FrameStream } from "./frame_stream.ts";
+import { broken, type FetchIdentity, introduce, lied, talkOver } from "./holder_talk.ts";
 import type { Bitfield } from "./piece_picker.ts";
 import { nextWork, PieceReceiver, piecesOf, type PieceWork, type ReceiverOptions } from "./piece_receiver.ts";
 
@@ -28,11 +27,7 @@ export interface DownloadOptions extends ReceiverOptions {
  * @throws {ShoalError} `interrupted` if `signal` is aborted.
  */
 export async function downloadFrom(stream: ByteStream, options: DownloadOptions): Promise<void> {
-  const frames = new FrameStream(stream, { timers: options.timers, idleMs: limits.progressMs });
-  const stop = () => frames.fail(interrupted());
-  options.signal.addEventListener("abort", stop, { once: true });
-  if (options.signal.aborted) stop();
-  try {
+  await talkOver(stream, options, async (frames) => {
     await introduce(frames, options);
     const saidHelloAtMs = options.timers.nowMs();
     let answeredAtMs: number | undefined;
@@ -48,10 +43,7 @@ export async function downloadFrom(stream: ByteStream, options: DownloadOptions)
     // A copy: the source keeps what it is given.
     const work = await options.begin(manifest, has?.slice());
     await new PieceReceiver(frames, { manifest, has, work, roundTripMs }, options).run();
-  } finally {
-    options.signal.removeEventListener("abort", stop);
-    frames.close();
-  }
+  });
 }
 
 /** MANIFEST, as many slices as the size needs and no byte more. */

@@ -14,11 +14,13 @@ import {
   ShoalError,
 } from "../core/errors.ts";
 import type { Content, DeviceId } from "../core/ids.ts";
+import { limits } from "../core/limits.ts";
+import type { ByteStream } from "../core/transport.ts";
 import { protocolVersion } from "../core/version.ts";
 import type { SigningKey } from "../session/device_key.ts";
 import { proveTransfer } from "../session/proofs.ts";
 import { encodeFrame } from "../wire/frame.ts";
-import type { FrameStream, IncomingFrame } from "./frame_stream.ts";
+import { FrameStream, type IncomingFrame } from "./frame_stream.ts";
 import type { Timers } from "./timers.ts";
 import type { VerifiedHolder } from "./verified_holder.ts";
 
@@ -37,6 +39,24 @@ export type HolderFrame = Exclude<IncomingFrame, { readonly kind: "refused" }>;
 /** When heartbeats go out to a holder that has not said CHALLENGE, in milliseconds since the one before. */
 const nudgeMinMs = 1;
 const nudgeMaxMs = 32;
+
+/** Talks over a stream until it is done, or is stopped; closes the stream. @throws {ShoalError} `interrupted`, if `signal` is aborted. */
+export async function talkOver(
+  stream: ByteStream,
+  { timers, signal }: { readonly timers: Timers; readonly signal: AbortSignal },
+  talk: (frames: FrameStream) => Promise<void>,
+): Promise<void> {
+  const frames = new FrameStream(stream, { timers, idleMs: limits.progressMs });
+  const stop = () => frames.fail(interrupted());
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+  try {
+    await talk(frames);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    frames.close();
+  }
+}
 
 /** CHALLENGE and HELLO. @throws {ShoalError} What broke, what it said no to, or which rule it broke. */
 export async function introduce(

@@ -6,7 +6,7 @@
 import { ShoalError } from "../core/errors.ts";
 import { type Content, contentKey } from "../core/ids.ts";
 import type { PartFile } from "../content/part_file.ts";
-import type { ServedContent } from "./upload.ts";
+import type { ServedContent } from "./admission.ts";
 
 export class OpenParts {
   readonly #parts = new Map<string, PartFile>();

@@ -12,13 +12,7 @@ import { limits } from "../core/limits.ts";
 import { dataHeaderBytes, encodeFrame, writeDataHeader, writeZdataHeader, zdataHeaderBytes } from "../wire/frame.ts";
 import { compress, compressedForMs } from "./compression.ts";
 import { CompressionChoice, type SentFrame, shareMax } from "./compression_choice.ts";
-import type { ServedContent } from "./upload.ts";
-
-/** A content that a TAKE asks for: whole, and of one piece. */
-export interface TakenContent {
-  readonly bytes: number;
-  readonly source: ServedContent;
-}
+import type { ServedContent, TakenContent } from "./admission.ts";
 
 export interface TakeLine {
   /** The ticket of the next TAKE, if one is here. */

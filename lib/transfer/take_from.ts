@@ -12,8 +12,8 @@ import { limits } from "../core/limits.ts";
 import type { ByteStream } from "../core/transport.ts";
 import { hashPiece } from "../content/merkle.ts";
 import { encodeFrame, type Queued } from "../wire/frame.ts";
-import { broken, type FetchIdentity, interrupted, introduce, lied, nextFrame } from "./holder_talk.ts";
-import { FrameStream } from "./frame_stream.ts";
+import { broken, type FetchIdentity, introduce, lied, nextFrame, talkOver } from "./holder_talk.ts";
+import type { FrameStream } from "./frame_stream.ts";
 import type { Timers } from "./timers.ts";
 import type { VerifiedHolder } from "./verified_holder.ts";
 
@@ -49,17 +49,10 @@ const aheadMax = limits.takesMax / 2;
  * @throws {ShoalError} As `downloadFrom`.
  */
 export async function takeFrom<T extends Takeable>(stream: ByteStream, options: TakeOptions<T>): Promise<void> {
-  const frames = new FrameStream(stream, { timers: options.timers, idleMs: limits.progressMs });
-  const stop = () => frames.fail(interrupted());
-  options.signal.addEventListener("abort", stop, { once: true });
-  if (options.signal.aborted) stop();
-  try {
+  await talkOver(stream, options, async (frames) => {
     await introduce(frames, options);
     await new Taker(frames, options).run();
-  } finally {
-    options.signal.removeEventListener("abort", stop);
-    frames.close();
-  }
+  });
 }
 
 class Taker<T extends Takeable> {

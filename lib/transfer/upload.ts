@@ -1,69 +1,38 @@
 /**
- * upload: serves one content over one connection, straight from CHALLENGE to the last byte. Laws: 1) before the HELLO is proven nothing
- * is read from the library and nothing but the CHALLENGE is sent;  2) who may fetch is said by the ticket, which this device's
- * keys alone open, who asks by the device key's signature over this connection's nonce, and whose device it is by the account key;
- * 3) a byte leaves only if the file still is what was shared;  4) the other side decides nothing about memory: what it may ask ahead
- * is bounded;  5) a REFUSED never tells paths;  6) what is sent of a content waits for a slot, and for its turn in the limits of this
- * peer.
- * Spec: PROTOCOL.md "Transfer".  (I/O: over a stream that is passed in)
+ * upload: serves one content over one connection, straight from CHALLENGE to the last byte, and small ones beside it. Laws: 1) nothing is
+ * sent to who is not admitted (admission.ts);  2) a byte leaves only if the file still is what was shared;  3) the other side decides
+ * nothing about memory: what it may ask ahead is bounded;  4) what is sent of a content waits for a slot, and for its turn in the limits
+ * of this peer.  Spec: PROTOCOL.md "Transfer".  (I/O: over a stream that is passed in)
  */
 
 import { type Bytes, concatBytes } from "../core/bytes.ts";
-import {
-  type ErrorCode,
-  errorCodes,
-  NetworkError,
-  ProtocolError,
-  ShoalError,
-  StoreError,
-  TimeoutError,
-} from "../core/errors.ts";
+import { errorCodes, NetworkError, ProtocolError, ShoalError } from "../core/errors.ts";
 import type { Content, DeviceId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import type { ByteStream, Endpoint } from "../core/transport.ts";
-import { protocolVersion } from "../core/version.ts";
 import { leavesOf } from "../content/leaves.ts";
-import { verifyDevice, verifyTransfer } from "../session/proofs.ts";
-import type { Random } from "../session/random.ts";
-import { openTicket } from "../session/ticket.ts";
-import { encodeFrame, type HavePieces, type Hello, type Queued } from "../wire/frame.ts";
-import type { TicketKey } from "../wire/message.ts";
+import { encodeFrame, type HavePieces, type Queued } from "../wire/frame.ts";
 import type { Ticket } from "../wire/ticket.ts";
+import {
+  type AdmissionDeps,
+  guardedSource,
+  meet,
+  openSource,
+  openTaken,
+  type PartialContent,
+  refusal,
+  type ServedContent,
+} from "./admission.ts";
 import { DataWriter } from "./data_writer.ts";
 import { FrameStream } from "./frame_stream.ts";
-import type { Bitfield } from "./piece_picker.ts";
 import type { Flow } from "./rate_limiter.ts";
 import { RequestQueue } from "./request_queue.ts";
 import type { Timers } from "./timers.ts";
-import { TakeAnswers, type TakenContent } from "./take_answers.ts";
+import { TakeAnswers } from "./take_answers.ts";
 import type { SlotUser, UploadSlots } from "./upload_slots.ts";
 
 /** How long a refused side has to read why, in milliseconds. */
 const lingerMs = 1_000;
-
-/** What this peer knows of an account's key. */
-export type KeyTrust = "remembered" | "new" | "changed";
-
-/** A shared content that is open to be served. */
-export interface ServedContent extends Disposable {
-  /** Its piece layer, which MANIFEST carries; undefined, if it is shared no more. */
-  readLayer(): Uint8Array | undefined;
-  /** Which pieces there are, where it is still being fetched; undefined: all. */
-  readonly partial?: PartialContent | undefined;
-  /**
-   * Reads into all of `buffer`.
-   * @throws {ContentError} With code `changed`, if the file is no longer what was shared; the buffer's bytes are then void.
-   */
-  read(offset: number, buffer: Uint8Array): void;
-}
-
-/** A content of which there is a part. */
-export interface PartialContent {
-  /** A copy. */
-  readonly has: Bitfield;
-  /** Tells of each further piece, until what it answers is disposed. */
-  watch(onPiece: (piece: number) => void): Disposable;
-}
 
 /** A proven upload while it runs: what `transfers` shows and `revoke` ends. */
 export interface RunningUpload {
@@ -82,26 +51,12 @@ export interface RunningUpload {
   end(reason: ShoalError): void;
 }
 
-export interface UploadDeps {
-  /** SHA-256 of the certificate that this device's listener shows. */
-  readonly certificateHash: Uint8Array;
-  /** The keys under which tickets for this device are sealed. */
-  readonly ticketKeys: () => readonly TicketKey[];
-  readonly coordinatorNowMs: () => number;
-  readonly checkAccountKey: (account: string, accountKey: Uint8Array) => KeyTrust;
-  /** Opens a content if it is shared now. @throws {ContentError} With code `changed`. */
-  readonly openContent: (content: Content) => ServedContent | undefined;
-  /** Told when a file turned out not to be what was shared, so that it is announced anew. */
-  readonly onChanged: (content: Content) => void;
+export interface UploadDeps extends AdmissionDeps {
   /** Takes an upload into the list of those that run; whoever disposes of the answer ends its place there. May refuse it. */
   readonly register: (upload: RunningUpload) => Disposable | ShoalError;
-  /** Whether a ticket was made void before its time. */
-  readonly isRevoked: (ticket: Pick<Ticket, "deviceId" | "expiresAtMs">) => boolean;
   readonly slots: UploadSlots;
   /** Opens the part of an upload in this peer's limits, by whose it is and where it goes; it is disposed with the upload. */
   readonly openFlow: (account: string, to: Endpoint | undefined) => Flow;
-  readonly random: Random;
-  readonly timers: Timers;
 }
 
 /**
@@ -193,90 +148,10 @@ class Upload implements RunningUpload {
   };
 }
 
-/** CHALLENGE and HELLO: learns who asks for what, and that it may. */
-async function meet(frames: FrameStream, deps: UploadDeps): Promise<Ticket> {
-  const cancel = deps.timers.start(limits.transferHelloMs, () => {
-    const message = `Cannot serve ${frames.remoteName}: no HELLO in ${limits.transferHelloMs} ms`;
-    frames.fail(new TimeoutError(message, limits.transferHelloMs, 1));
-  });
-  try {
-    const nonce = deps.random(32);
-    await frames.write(encodeFrame({ kind: "challenge", version: protocolVersion, nonce }));
-    const hello = await frames.readFrame();
-    if (hello?.kind !== "hello") throw new ProtocolError("Cannot serve: the first frame is not HELLO");
-    return checkHello(hello, nonce, deps);
-  } finally {
-    cancel();
-  }
-}
-
-/** The cheap checks first: without a ticket of ours nobody costs us a signature. */
-function checkHello(hello: Hello, nonce: Uint8Array, deps: UploadDeps): Ticket {
-  const ticket = checkTicket(hello.ticket, hello.deviceId, deps);
-  if (!verifyTransfer(hello.deviceId, hello.proof, deps.certificateHash, nonce, hello.ticket)) {
-    throw refusal("denied", "a proof that is not of this device and connection");
-  }
-  if (!verifyDevice(hello.accountKey, hello.deviceSignature, ticket.account, hello.deviceId)) {
-    throw refusal("untrusted", "a device that its account has not signed");
-  }
-  if (deps.checkAccountKey(ticket.account, hello.accountKey) === "changed") {
-    throw refusal("untrusted", "the account has another key than the one remembered here");
-  }
-  return ticket;
-}
-
-/** A ticket that this device may use now. @throws {ShoalError} `denied`. */
-function checkTicket(sealed: Uint8Array, deviceId: DeviceId, deps: UploadDeps): Ticket {
-  const opened = openTicket(deps.ticketKeys(), sealed);
-  if (!opened.ok) throw refusal("denied", opened.error);
-  const ticket = opened.value;
-  if (ticket.expiresAtMs <= deps.coordinatorNowMs()) throw refusal("denied", "an expired ticket");
-  if (ticket.deviceId !== deviceId) throw refusal("denied", "a ticket of another device");
-  if (deps.isRevoked(ticket)) throw refusal("denied", "the ticket was revoked");
-  return ticket;
-}
-
-/** What we decide; the text goes to the other side, so it tells no paths. */
-function refusal(code: ErrorCode, reason: string, cause?: unknown): ShoalError {
-  return new ShoalError(code, `Cannot serve this: ${reason}`, { cause });
-}
-
 function register(upload: Upload, deps: UploadDeps): Disposable {
   const place = deps.register(upload);
   if (place instanceof ShoalError) throw place;
   return place;
-}
-
-/** Opens what the ticket names; not shared and never there look the same from outside. */
-function openSource(content: Content, deps: UploadDeps): ServedContent {
-  const source = guardSource(content, deps, () => deps.openContent(content));
-  if (source === undefined) throw refusal("notFound", "it is not shared here");
-  return source;
-}
-
-/** Runs a step that touches the file, and turns what may go wrong there into what the other side may know. */
-function guardSource<T>(content: Content, deps: UploadDeps, step: () => T): T {
-  try {
-    return step();
-  } catch (error) {
-    if (!(error instanceof ShoalError)) throw error;
-    if (error.code === "notFound" && !(error instanceof StoreError)) {
-      throw refusal("notFound", "it is not here any more");
-    }
-    if (error.code !== "changed") throw refusal("io", "the file cannot be read", error);
-    deps.onChanged(content);
-    throw refusal("changed", "the file is no longer what was shared", error);
-  }
-}
-
-/** A source whose reading tells what went wrong as the other side may know it. */
-function guardedSource(content: Content, source: ServedContent, deps: UploadDeps): ServedContent {
-  return {
-    readLayer: () => source.readLayer(),
-    partial: source.partial,
-    read: (offset, buffer) => guardSource(content, deps, () => source.read(offset, buffer)),
-    [Symbol.dispose]: () => source[Symbol.dispose](),
-  };
 }
 
 /** Waits for a slot before what is sent next; false if the other side is done before it comes. */
@@ -392,25 +267,6 @@ function takeAnswers(line: Line, deps: UploadDeps): TakeAnswers {
       upload.sentBytes += contentBytes;
     },
   });
-}
-
-/** Opens a content of one piece that a TAKE asks for; or answers why not. */
-function openTaken(sealed: Bytes, { deviceId, account }: Upload, deps: UploadDeps): TakenContent | ShoalError {
-  try {
-    const ticket = checkTicket(sealed, deviceId, deps);
-    const content: Content = { id: ticket.id, bytes: ticket.bytes };
-    if (ticket.account !== account) throw refusal("denied", "a ticket of another account");
-    if (content.bytes === 0 || content.bytes > limits.takenBytesMax) throw refusal("usage", "it is not of one piece");
-    const source = openSource(content, deps);
-    if (source.partial !== undefined) {
-      source[Symbol.dispose]();
-      throw refusal("notFound", "it is not whole here");
-    }
-    return { bytes: content.bytes, source: guardedSource(content, source, deps) };
-  } catch (error) {
-    if (!(error instanceof ShoalError)) throw error;
-    return error;
-  }
 }
 
 /** Sends what was asked for in that order, until the other side is done. */

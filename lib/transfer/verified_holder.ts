@@ -11,7 +11,7 @@ import { type DeviceId, idBytes } from "../core/ids.ts";
 import { type Endpoint, isLoopback } from "../core/transport.ts";
 import { verifyDevice } from "../session/proofs.ts";
 import type { HolderEntry } from "../wire/message.ts";
-import type { KeyTrust } from "./upload.ts";
+import type { KeyTrust } from "./admission.ts";
 
 /** A device that has a content, and all that is needed to fetch from it and from no other. */
 export interface VerifiedHolder {

@@ -15,7 +15,8 @@ import { downloadFrom, type DownloadOptions } from "../../lib/transfer/download.
 import type { FetchIdentity } from "../../lib/transfer/holder_talk.ts";
 import { PiecePicker, type Seat } from "../../lib/transfer/piece_picker.ts";
 import { RateLimiter } from "../../lib/transfer/rate_limiter.ts";
-import type { RunningUpload, ServedContent, UploadDeps } from "../../lib/transfer/upload.ts";
+import type { ServedContent } from "../../lib/transfer/admission.ts";
+import type { RunningUpload, UploadDeps } from "../../lib/transfer/upload.ts";
 import { UploadSlots } from "../../lib/transfer/upload_slots.ts";
 import type { VerifiedHolder } from "../../lib/transfer/verified_holder.ts";
 import { FakeTimers } from "./fake_timers.ts";
