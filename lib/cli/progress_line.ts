@@ -59,7 +59,7 @@ export function formatPlain(progress: Progress): string {
 }
 
 function nameOf({ activity, name, files }: Progress): string {
-  if (files !== undefined) return `${escapeName(name)}: ${files.done} of ${files.total} files`;
+  if (files !== undefined) return `${escapeName(name)} (${files.done}/${files.total})`;
   return activity === "hash" ? `hashing ${escapeName(name)}` : escapeName(name);
 }
 

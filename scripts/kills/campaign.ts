@@ -16,8 +16,11 @@ import { type Ended, type Line, type Program, Stage } from "../programs.ts";
 const pieceBytes = mib / 4;
 /** Programs whose login a busy machine kept waiting, above which it is no matter of chance. */
 const unheardMax = 20;
-/** What may be sent a second time for one kill: of whatever kind, and from however many holders. */
-const lossBytesMax = 16_000_000;
+/**
+ * What may be sent a second time for one kill: of whatever kind, and from however many holders. Each is asked ahead for what it sent in
+ * 200 ms lately, which is 8 MB where it has a processor to itself, and more after a moment in which it had not.
+ */
+const lossBytesMax = 32_000_000;
 /** At the end of a file each holder may be asked for a piece that another one is slow with. */
 const endGameBytes = 2 * pieceBytes;
 /** What the holders may read less to start than the first ones did. */
