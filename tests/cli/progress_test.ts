@@ -74,7 +74,7 @@ Deno.test("the progress of many files says how many of them are there, on any wi
   const files = { done: 12, total: 2000 };
   assertEquals(
     formatPlain({ ...many, files }),
-    "photos\\x1b: 12 of 2000 files: 40%, 420 MB of 1.05 GB, 35.2 MB/s, ETA 18 s",
+    "photos\\x1b (12/2000): 40%, 420 MB of 1.05 GB, 35.2 MB/s, ETA 18 s",
   );
   for (let width = 1; width <= 200; width++) assert(displayWidth(formatLive({ ...many, files }, width)) <= width);
 });

@@ -415,7 +415,7 @@ Deno.test("the progress of many files is one line, which goes with the summary",
   const sink = textPresentation({ screen, quiet: false, verbose: false, clock: () => nowMs }).open();
   for (const event of [...events.slice(0, 11), progress]) sink.show(event);
   assertEquals(screen.liveLines.length, 1);
-  assertStringIncludes(screen.liveLines[0]!, "photos: 10 of 40 files");
+  assertStringIncludes(screen.liveLines[0]!, "photos (10/40) ");
   for (const event of events.slice(11)) sink.show(event);
   assertEquals(screen.liveLines, []);
 });
