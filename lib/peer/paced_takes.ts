@@ -22,6 +22,8 @@ export class PacedTakes<T extends Takeable> {
   /** Bytes that were waited for and are not used. */
   #turnBytes = 0;
   #turn: Promise<void> | undefined;
+  /** Whether none will come any more: the run has ended. */
+  #isOver = false;
 
   constructor(queue: TakeQueue<T>, flow: Flow | undefined, signal: AbortSignal) {
     this.#queue = queue;
@@ -31,7 +33,7 @@ export class PacedTakes<T extends Takeable> {
 
   /** The next to ask for; undefined if there is none at the moment, or its turn has not come. */
   take(): T | undefined {
-    if (this.#turn !== undefined) return undefined;
+    if (this.#turn !== undefined || this.#isOver) return undefined;
     const next = this.#queue.peek();
     if (next === undefined) return undefined;
     const missing = next.content.bytes - this.#turnBytes;
@@ -39,8 +41,7 @@ export class PacedTakes<T extends Takeable> {
       const turn = this.#flow?.take(missing, this.#signal);
       this.#turnBytes += missing;
       if (turn !== undefined) {
-        // One that is not to come ends with the run.
-        this.#turn = turn.catch(() => {}).finally(() => this.#turn = undefined);
+        this.#turn = turn.catch(() => void (this.#isOver = true)).finally(() => this.#turn = undefined);
         return undefined;
       }
     }
@@ -51,8 +52,9 @@ export class PacedTakes<T extends Takeable> {
 
   /** Waits until there may be one; false once there will be none. */
   async more(): Promise<boolean> {
+    if (this.#isOver) return false;
     if (this.#turn === undefined) return await this.#queue.more();
     await this.#turn;
-    return true;
+    return !this.#isOver;
   }
 }

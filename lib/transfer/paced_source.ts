@@ -14,6 +14,8 @@ export class Turns {
   readonly #signal: AbortSignal;
   #coming: Promise<void> | undefined;
   #isHere = false;
+  /** Whether none will come any more: the fetch has ended. */
+  #isOver = false;
 
   /** @param signal Of the fetch. */
   constructor(flow: Flow, pieceBytes: number, signal: AbortSignal) {
@@ -27,17 +29,21 @@ export class Turns {
     return this.#coming !== undefined;
   }
 
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** Whether a turn is here; if not, one is waited for from now on. */
   look(): boolean {
     if (this.#isHere) return true;
-    if (this.#coming !== undefined) return false;
+    if (this.#coming !== undefined || this.#isOver) return false;
     const turn = this.#flow.take(this.#pieceBytes, this.#signal);
     if (turn === undefined) return this.#isHere = true;
     const came = (isHere: boolean) => {
       this.#coming = undefined;
       this.#isHere = isHere;
+      this.#isOver = !isHere;
     };
-    // One that is not to come ends with the fetch; whoever waits here only looks again.
     this.#coming = turn.then(() => came(true), () => came(false));
     return false;
   }
@@ -51,9 +57,10 @@ export class Turns {
     this.#flow.giveBack(bytes);
   }
 
-  /** Waits for the turn that comes. */
-  async wait(): Promise<void> {
+  /** Waits for the turn that comes; false if none will. */
+  async wait(): Promise<boolean> {
     await this.#coming;
+    return !this.#isOver;
   }
 }
 
@@ -74,9 +81,8 @@ export class PacedSource implements PieceSource {
   }
 
   async more(): Promise<boolean> {
-    if (!this.#turns.isComing) return await this.#source.more();
-    await this.#turns.wait();
-    return true;
+    if (this.#turns.isComing || this.#turns.isOver) return await this.#turns.wait();
+    return await this.#source.more();
   }
 
   have(piece: number): void {

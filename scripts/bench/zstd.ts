@@ -8,7 +8,7 @@
 import { join } from "@std/path";
 import { mib } from "../../lib/core/limits.ts";
 import { Stage } from "../programs.ts";
-import { emptyFolder, makeFile, median, printFigure } from "./ground.ts";
+import { emptyFolder, makeFile, median, printFigure, run } from "./ground.ts";
 import { startTyped, typeFetch } from "./typed.ts";
 
 const cases = [
@@ -25,6 +25,8 @@ export async function benchZstd(rounds: number): Promise<void> {
     await using source = await emptyFolder(stage.path("source"));
     makeLog(join(source.path, files[0]), fileBytes);
     makeFile(join(source.path, files[1]), fileBytes);
+    // What is still on its way to the disk would hold up whoever writes next.
+    await run("sync", []);
     const sharing = stage.peer("alice", ["share", ...files.map((file) => join(source.path, file)), ...options]);
     await sharing.ready();
     const fetching = await startTyped(stage, "bob");
