@@ -70,10 +70,10 @@ Deno.test("a turn that is not to come any more ends the wait, unheard", async ()
   assertEquals(take(), undefined);
   const more = takes.more();
   stop.abort();
-  assertEquals(await more, true);
+  assertEquals(await more, false);
   const again = paced([1000], flow);
   assertEquals(again.take(), undefined);
   flow[Symbol.dispose]();
   await settle();
-  assertEquals([await again.takes.more(), timers.pending], [true, 0]);
+  assertEquals([await again.takes.more(), timers.pending], [false, 0]);
 });
