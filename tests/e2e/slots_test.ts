@@ -1,6 +1,6 @@
 /** A holder whom more fetch from than it sends to at once: who waits knows its place, and everything arrives. */
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { limits } from "../../lib/core/limits.ts";
 import { type Line, Stage } from "../../scripts/programs.ts";
 import { assertDone, ofType } from "./ended.ts";
@@ -30,7 +30,9 @@ Deno.test("who fetches from a holder without a free slot sees its place, and get
   const waiting = (lines: readonly Line[]) => lines.filter(({ state }) => state === "waiting");
   let uploads: readonly Line[] = [];
   while (uploads.length < files * sessions.length) uploads = await transfers("alice", "alice", "up");
-  assertEquals(uploads.length - waiting(uploads).length, limits.uploadSlots);
+  // One that has a slot and has not asked yet keeps nobody waiting: for a moment there may be more.
+  const sentTo = uploads.length - waiting(uploads).length;
+  assert(sentTo >= limits.uploadSlots && sentTo < uploads.length, `${sentTo} of ${uploads.length} have a slot`);
   let queued: readonly Line[] = [];
   while (queued.length === 0) {
     const all = await Promise.all(Object.entries(homes).map(([home, account]) => transfers(home, account, "down")));
