@@ -1,9 +1,9 @@
 /**
  * small_files: many downloads of one piece each on their way to disk, without a journal for each. Laws: 1) only bytes that the caller
  * has verified are written;  2) a final name appears by one rename, after its file is whole and, with `sync`, on the disk; who may write
- * to the folder can replace it before as after;  3) whatever
- * is out of the ordinary (a name that is taken, a disk that is full) is left to PartFile, which chooses or says what is wrong;  4) what a
- * crash leaves is taken away by the next run (small_leftovers).  (I/O: files)
+ * to the folder can replace it before as after;  3) whatever is out of the ordinary (a name that is taken, a disk that is full) is left
+ * to PartFile, which chooses or says what is wrong;  4) what a crash leaves is taken away by the next run (small_leftovers).
+ * (I/O: files)
  */
 
 import { dirname, join } from "node:path";
@@ -90,15 +90,13 @@ export class SmallFiles<T extends SmallTarget> implements Disposable {
   /** Gives files their names, those that are to be synced after they are on the disk. Answers for each, and closes it. */
   async finish(parts: readonly SmallPart<T>[]): Promise<readonly FinishedSmall<T>[]> {
     const failed = new Map<SmallPart<T>, ShoalError>();
-    await Promise.all(
-      parts.filter(({ target }) => target.sync).map(async (part) => {
-        try {
-          await part.file?.syncData();
-        } catch (error) {
-          failed.set(part, storeErrorFrom(error, "sync", part.partPath));
-        }
-      }),
-    );
+    await Promise.all(parts.map(async (part) => {
+      try {
+        await part.file?.syncData();
+      } catch (error) {
+        failed.set(part, storeErrorFrom(error, "sync", part.partPath));
+      }
+    }));
     // From here on nothing waits, so that nothing else of this process comes between.
     const folders = new Map<TargetFolder, ShoalError | undefined>();
     for (const { folder } of parts) if (!folders.has(folder)) folders.set(folder, faultOf(() => folder.check()));

@@ -115,14 +115,14 @@ export const limits = {
   /** No HELLO within this → closed, in milliseconds. */
   transferHelloMs: 3_000,
   /**
-   * Connections that have not said HELLO: each costs a handshake, some 100 KiB and three seconds at the most. Of one address, behind
+   * Connections that have not said HELLO: each costs a handshake, 115 KiB and three seconds at the most. Of one address, behind
    * which there may be an office, an eighth: those who come together are met in a few round trips, and others are met too.
    */
   strangersMax: 256,
   strangersPerAddressMax: 32,
   /** Connections of one peer that stand before one holder's door: an eighth of what its address may have, for others are behind it too. */
   dialsMax: 4,
-  /** Connections of proven fetchers, whose place in the queue is known to them; more are refused as busy. Some 60 KiB each. */
+  /** Connections of proven fetchers, whose place in the queue is known to them; more are refused as busy. 46 KiB each. */
   uploadsMax: 1024,
   /** The same of one account: its devices may come together, and one member alone must not keep all others out. */
   uploadsPerAccountMax: 256,

@@ -203,9 +203,9 @@ export class LoginAttempt {
         if (this.#state === "hello") {
           this.#proving = { kind: "start", cookie: copyBytes(envelope.cookie), fromMs: nowMs };
           this.#proofStep = { kind: "start", password };
-        } // Another cookie in `start`: ours had grown too old. A second START under one nonce would let the REPLY to the first
-        // meet the second's OPAQUE state and look like a wrong password, so all begins anew.
-        else if (this.#state === "start" && !bytesEqual(envelope.cookie, this.#start!.cookie)) {
+        } else if (this.#state === "start" && !bytesEqual(envelope.cookie, this.#start!.cookie)) {
+          // Another cookie in `start`: ours had grown too old. A second START under one nonce would let the REPLY to the first
+          // meet the second's OPAQUE state and look like a wrong password, so all begins anew.
           this.#step = this.#hello(nowMs);
         }
         return;

@@ -172,7 +172,6 @@ export const blameText: Readonly<Record<ReportReason, string>> = {
   wrongManifest: "sent hashes that are not the file's; nothing more is asked of it",
   protocol: "broke a rule; nothing more is asked of it",
   stalled: "has fallen silent",
-  slow: "is slow",
 };
 
 /** The place of one fetch, which it may lose and take again. */

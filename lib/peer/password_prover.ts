@@ -1,6 +1,6 @@
 /**
  * password_prover: proves passwords on a thread that ends with the login, and with it the 64 MiB that argon2id takes: WebAssembly never
- * gives memory back. Laws: 1) a thread is there only while a login is under way;  2) where none can be started the proof is made here,
+ * gives memory back. Laws: 1) a thread is there from when a login is prepared until its password is proved;  2) where none can be started the proof is made here,
  * and that memory stays;  3) nothing of a proof is kept.  The other end is password_worker.ts.  (I/O: threads)
  */
 

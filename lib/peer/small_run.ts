@@ -62,6 +62,8 @@ const groupMax = 128;
 const unnamedMax = 256;
 /** How long files are gathered for a group, in milliseconds: each costs a transaction of its own. */
 const gatherMs = 20;
+/** So long one stands still in a holder's queue, in milliseconds: what is asked of it another holder may have. */
+const standMsMax = 3 * limits.progressMs;
 /** Searches in a row that bring nothing, after which the rest is left. */
 const fruitlessMax = 3;
 
@@ -110,13 +112,11 @@ export class SmallRun<J extends SmallJob> {
       if (small.state === "waiting" || small.state === "asked") this.#end(small, undefined);
     };
     const small: Small<J> = {
-      ...{
-        job,
-        content: job.content,
-        triedBy: new Set<DeviceId>(),
-        state: "waiting" as const,
-        startedAtMs: performance.now(),
-      },
+      job,
+      content: job.content,
+      triedBy: new Set(),
+      state: "waiting",
+      startedAtMs: performance.now(),
       settle: (result) => {
         job.signal.removeEventListener("abort", leave);
         resolve(result);
@@ -200,7 +200,7 @@ export class SmallRun<J extends SmallJob> {
       },
     });
     const { identity, connect, blame } = this.#deps;
-    const queue = new QueuePatience(first.job.timeoutMs);
+    const queue = new QueuePatience(Math.min(first.job.timeoutMs, standMsMax));
     let delivered = 0;
     try {
       const stream = await dial(holder, connect, this.#stop.signal);
@@ -216,7 +216,7 @@ export class SmallRun<J extends SmallJob> {
         onTaken: ({ wish: small }, bytes, wireBytes) => {
           delivered++;
           asked.delete(small);
-          if (queue.leave()) { for (const { job } of asked) job.onAsked(); }
+          if (queue.leave()) asked.forEach(({ job }) => job.onAsked());
           return this.#write(small, bytes, { holder, wireBytes });
         },
         onMissing: ({ wish: small }) => {
@@ -251,14 +251,14 @@ export class SmallRun<J extends SmallJob> {
       else rest.push(small);
     }
     this.#pool = rest;
-    const left: Small<J>[] = [];
+    if (chosen.length === 0) return chosen;
     try {
       this.#files!.announce(chosen.map(({ job }) => job));
     } catch (error) {
       if (!(error instanceof ShoalError)) throw error;
-      left.push(...chosen.splice(0));
+      for (const small of chosen) this.#end(small, undefined);
+      return [];
     }
-    for (const small of left) this.#end(small, undefined);
     for (const small of chosen) {
       Object.assign(small, { state: "asked", startedAtMs: performance.now() });
       small.job.onAsked();

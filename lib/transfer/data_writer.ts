@@ -1,15 +1,14 @@
 /**
  * data_writer: writes ranges of one content to one connection, as DATA or ZDATA. Laws: 1) it compresses where that pays
- * (compression_choice.ts), and never sends more than the bytes themselves;  2) a frame has its turn in the limits by what goes over the
- * wire;  3) memory for a frame is held while one is written, so that a thousand connections that wait cost next to nothing.
+ * (compression_choice.ts);  2) a frame has its turn in the limits by what goes over the wire.
  * Spec: PROTOCOL.md "ZDATA".  (I/O: over a stream that is passed in)
  */
 
 import type { Bytes } from "../core/bytes.ts";
-import { limits } from "../core/limits.ts";
-import { dataHeaderBytes, writeDataHeader, writeZdataHeader, zdataHeaderBytes } from "../wire/frame.ts";
-import { compress, compressedForMs } from "./compression.ts";
-import { CompressionChoice, shareMax } from "./compression_choice.ts";
+import { dataHeaderBytes } from "../wire/frame.ts";
+import { compressedForMs } from "./compression.ts";
+import { CompressionChoice } from "./compression_choice.ts";
+import { contentOf, giveBackRoom, makeDataFrame, takeRoom } from "./data_frame.ts";
 import type { FrameStream } from "./frame_stream.ts";
 import type { Timers } from "./timers.ts";
 
@@ -23,15 +22,6 @@ export interface DataWriterOptions {
   /** Uploads that are sent to at the moment. */
   readonly uploads: () => number;
 }
-
-/** Room for one frame. */
-class Room {
-  readonly raw = new Uint8Array(dataHeaderBytes + limits.frameBytesMax);
-  readonly packed = new Uint8Array(zdataHeaderBytes + Math.floor(limits.frameBytesMax * shareMax));
-}
-
-/** Rooms where nothing is written now: as many as there ever were writes at once, which the slots bound. */
-const freeRooms: Room[] = [];
 
 export class DataWriter {
   readonly #options: DataWriterOptions;
@@ -47,45 +37,24 @@ export class DataWriter {
 
   /** Writes one frame; false if it is not wanted any more. @param bytes At most `frameBytesMax`. */
   async write(offset: number, bytes: number): Promise<boolean> {
-    const room = freeRooms.pop() ?? new Room();
-    const isWanted = await this.#writeIn(room, offset, bytes);
-    // One whose write failed the system may still be reading.
-    freeRooms.push(room);
+    const room = takeRoom();
+    const isWanted = await this.#writeIn(room.subarray(0, dataHeaderBytes + bytes), offset, bytes);
+    giveBackRoom(room);
     return isWanted;
   }
 
-  async #writeIn(room: Room, offset: number, bytes: number): Promise<boolean> {
+  async #writeIn(frame: Bytes, offset: number, bytes: number): Promise<boolean> {
     const { frames, read, haveTurn, timers, uploads } = this.#options;
-    const raw = room.raw.subarray(0, dataHeaderBytes + bytes);
-    const content = raw.subarray(dataHeaderBytes);
-    read(offset, content);
-    const packed = this.#choice.wants(bytes) ? pack(content) : undefined;
-    let frame: Bytes = raw;
-    if (packed !== undefined && packed.bytes.length <= shareMax * bytes) {
-      frame = room.packed.subarray(0, zdataHeaderBytes + packed.bytes.length);
-      writeZdataHeader(frame, offset, bytes, packed.bytes.length);
-      frame.set(packed.bytes, zdataHeaderBytes);
-    } else writeDataHeader(raw, offset, bytes);
-    if (!await haveTurn(frame.length)) return false;
-    await frames.write(frame);
+    read(offset, contentOf(frame));
+    const { wireBytes, packed } = makeDataFrame(frame, offset, this.#choice.wants(bytes));
+    if (!await haveTurn(wireBytes)) return false;
+    await frames.write(frame.subarray(0, wireBytes));
     const nowMs = timers.nowMs();
     const compressedMs = compressedForMs();
     // What this thread compressed meanwhile, for others too, is not the line's doing.
     const lineMs = Math.max(0, nowMs - this.#endedAtMs - (compressedMs - this.#compressedMs));
     [this.#endedAtMs, this.#compressedMs] = [nowMs, compressedMs];
-    this.#choice.note({
-      bytes,
-      packed: packed && { bytes: packed.bytes.length, tookMs: packed.tookMs },
-      wireBytes: frame.length,
-      lineMs,
-      uploads: uploads(),
-    });
+    this.#choice.note({ bytes, packed, wireBytes, lineMs, uploads: uploads() });
     return true;
   }
-}
-
-function pack(content: Uint8Array): { readonly bytes: Uint8Array; readonly tookMs: number } {
-  const fromMs = compressedForMs();
-  const bytes = compress(content);
-  return { bytes, tookMs: compressedForMs() - fromMs };
 }

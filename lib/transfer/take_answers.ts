@@ -8,11 +8,11 @@
 
 import type { Bytes } from "../core/bytes.ts";
 import { errorCodes, ShoalError } from "../core/errors.ts";
-import { limits } from "../core/limits.ts";
-import { dataHeaderBytes, encodeFrame, writeDataHeader, writeZdataHeader, zdataHeaderBytes } from "../wire/frame.ts";
-import { compress, compressedForMs } from "./compression.ts";
-import { CompressionChoice, type SentFrame, shareMax } from "./compression_choice.ts";
+import { dataHeaderBytes, encodeFrame } from "../wire/frame.ts";
 import type { ServedContent, TakenContent } from "./admission.ts";
+import { compressedForMs } from "./compression.ts";
+import { CompressionChoice, type SentFrame } from "./compression_choice.ts";
+import { contentOf, type DataFrame, giveBackRoom, makeDataFrame, takeRoom } from "./data_frame.ts";
 
 export interface TakeLine {
   /** The ticket of the next TAKE, if one is here. */
@@ -33,19 +33,13 @@ export interface TakeLine {
 }
 
 /** A frame behind those that go out. */
-interface AddedFrame {
-  readonly wireBytes: number;
+interface AddedFrame extends DataFrame {
   readonly contentBytes: number;
-  /** What the content was compressed to, if that was tried. */
-  readonly packed?: SentFrame["packed"];
   /** Whether it is the last of its answer. */
   readonly isLast: boolean;
 }
 
-const bufferBytes = dataHeaderBytes + limits.frameBytesMax;
 const noBuffer: Bytes = new Uint8Array(0);
-/** Buffers that nobody fills now, as many as there ever were at once; one whose write failed the system may still be reading. */
-const freeBuffers: Bytes[] = [];
 
 export class TakeAnswers {
   readonly #line: TakeLine;
@@ -69,13 +63,13 @@ export class TakeAnswers {
       if (!await this.#answerOne(ticket)) return false;
     }
     await this.#timed(() => this.#flush());
-    freeBuffers.push(this.#buffer);
+    giveBackRoom(this.#buffer);
     this.#buffer = noBuffer;
     return true;
   }
 
   async #answerOne(ticket: Bytes): Promise<boolean> {
-    if (this.#buffer === noBuffer) this.#buffer = freeBuffers.pop() ?? new Uint8Array(bufferBytes);
+    if (this.#buffer === noBuffer) this.#buffer = takeRoom();
     const taken = this.#line.open(ticket);
     if (taken instanceof ShoalError) return await this.#send(await this.#addMissing(taken));
     const { bytes, source } = taken;
@@ -103,30 +97,20 @@ export class TakeAnswers {
   async #add(source: ServedContent, offset: number, bytes: number, isLast: boolean): Promise<AddedFrame> {
     await this.#makeRoom(dataHeaderBytes + bytes);
     const frame = this.#buffer.subarray(this.#filled, this.#filled + dataHeaderBytes + bytes);
-    const content = frame.subarray(dataHeaderBytes);
     try {
-      source.read(offset, content);
+      source.read(offset, contentOf(frame));
     } catch (error) {
       if (!(error instanceof ShoalError)) throw error;
       return await this.#addMissing(error);
     }
-    const packed = this.#choice.wants(bytes) ? pack(content) : undefined;
-    const of = { contentBytes: bytes, isLast, packed: packed && { bytes: packed.bytes.length, tookMs: packed.tookMs } };
-    if (packed !== undefined && packed.bytes.length <= shareMax * bytes) {
-      const wireBytes = zdataHeaderBytes + packed.bytes.length;
-      writeZdataHeader(frame, offset, bytes, packed.bytes.length);
-      frame.set(packed.bytes, zdataHeaderBytes);
-      return { ...of, wireBytes };
-    }
-    writeDataHeader(frame, offset, bytes);
-    return { ...of, wireBytes: frame.length };
+    return { ...makeDataFrame(frame, offset, this.#choice.wants(bytes)), contentBytes: bytes, isLast };
   }
 
   async #addMissing({ code }: ShoalError): Promise<AddedFrame> {
     const frame = encodeFrame({ kind: "missing", code: errorCodes[code].wire });
     await this.#makeRoom(frame.length);
     this.#buffer.set(frame, this.#filled);
-    return { wireBytes: frame.length, contentBytes: 0, isLast: true };
+    return { wireBytes: frame.length, packed: undefined, contentBytes: 0, isLast: true };
   }
 
   async #makeRoom(bytes: number): Promise<void> {
@@ -165,12 +149,6 @@ export class TakeAnswers {
     this.#lineMs = 0;
     return result;
   }
-}
-
-function pack(content: Bytes): { readonly bytes: Uint8Array; readonly tookMs: number } {
-  const fromMs = compressedForMs();
-  const bytes = compress(content);
-  return { bytes, tookMs: compressedForMs() - fromMs };
 }
 
 /** What frames together were compressed to, and in what time; undefined where it was tried with none. */

@@ -49,7 +49,7 @@ export const reachabilities = ["unknown", "yes", "no"] as const;
 /** Whose shares a list or a removal is about. */
 export const shareScopes = ["account", "device"] as const;
 /** What a holder did: wrong bytes, a wrong piece layer, a broken rule of the transfer, nothing in time, next to nothing. */
-export const reportReasons = ["wrongPiece", "wrongManifest", "protocol", "stalled", "slow"] as const;
+export const reportReasons = ["wrongPiece", "wrongManifest", "protocol", "stalled"] as const;
 
 const shareEntry = record({ name, id: hexId<ContentId>(), bytes: fileBytes });
 const fileEntry = record({ name, id: hexId<ContentId>(), bytes: fileBytes, holders: uint(), withdrawn: flag });

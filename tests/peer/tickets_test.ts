@@ -50,6 +50,6 @@ Deno.test("report() shows the holder's ticket, and holders() offers on every pag
     }),
   );
   const ticket = new Uint8Array([5]);
-  await report(control, { deviceId, ticket }, "slow");
-  assertEquals(asked.at(-1), { kind: "report", deviceId, ticket, reason: "slow" });
+  await report(control, { deviceId, ticket }, "stalled");
+  assertEquals(asked.at(-1), { kind: "report", deviceId, ticket, reason: "stalled" });
 });

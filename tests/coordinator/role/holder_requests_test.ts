@@ -173,14 +173,14 @@ Deno.test("an account counts once, however often and from however many devices i
   const bobs = [joined(lab, "bob", 10), joined(lab, "bob", 11)];
   lab.clear();
   for (const bob of [...bobs, ...bobs]) {
-    assertEquals(bob.ask(report(liar(bob, "vm-1"), { reason: "slow" })).kind, "done");
+    assertEquals(bob.ask(report(liar(bob, "vm-1"), { reason: "stalled" })).kind, "done");
   }
   assertEquals(lab.logs, [{
     event: "reported",
     account: "bob",
     device: "vm-10",
     holder: `${liar(eve, "vm-1").deviceId} ada vm-1`,
-    reason: "slow",
+    reason: "stalled",
   }]);
   for (const account of ["cyd", "eve"]) {
     const asking = joined(lab, account, account === "cyd" ? 13 : 14);
