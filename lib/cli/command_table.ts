@@ -151,12 +151,13 @@ export const commandTable = {
     usage: "<name | id>…",
     summary: "fetch files from those who have them, and check every byte",
     details: [
-      "Takes names of files and folders, globs, and content ids of 64 hex digits; of a folder all that is in it. A name that stands for several contents asks which one is meant, or " +
-      "lists them and ends with exit code 2 when nobody can answer.",
+      "Takes names of files and folders, globs, and content ids of 64 hex digits; of a folder all that is in it. A name that " +
+      "stands for several contents asks which one is meant, or lists them and ends with exit code 2 when nobody can answer.",
       "While it runs the file is called NAME.part. After any interruption the same command goes on where it stopped. Where the " +
       "same content is there already, it is done at once; where other content has the name, it refuses (exit code 10), " +
       "unless --overwrite or --rename is given.",
-      "Eight run at once; the others wait for their turn. When all who have a file are gone, its fetch waits until one comes back. " +
+      "Eight run at once; the others wait for their turn. When all who have a file are gone, its fetch waits until one comes back; " +
+      "once one has waited for --timeout in vain, the others of the command are only tried. " +
       "A peer that stays (a prompt, commands from a pipe, `serve`, `share`) keeps its unfinished fetches and goes on with them by " +
       "itself when it starts again.",
     ],

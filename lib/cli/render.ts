@@ -39,6 +39,9 @@ const filesNamedMax = 20;
 
 /** Holders named one by one; more are counted. */
 const holdersNamedMax = 3;
+/** Failures of one kind that are told one by one where files are counted. */
+const failuresNamedMax = 5;
+
 /** What came over the network is told if it is at most this part of what was fetched. */
 const saidShareMax = 0.9;
 
@@ -107,6 +110,8 @@ export class TextRenderer implements EventSink {
   #wroteData = false;
   /** Whether the command's files are too many for a line each. */
   #areMany = false;
+  /** Of many files: how many failed, by code. */
+  readonly #failures = new Map<string, number>();
 
   constructor(options: TextOptions) {
     this.#screen = options.screen;
@@ -134,6 +139,7 @@ export class TextRenderer implements EventSink {
       case "error":
         // Ctrl-C is how one leaves a list that is drawn anew.
         if (this.#watched !== undefined && event.code === "interrupted") return;
+        if (this.#areMany && !this.#isNamed(event.code)) return;
     }
     this.#flush();
     this.#showLine(event);
@@ -245,9 +251,27 @@ export class TextRenderer implements EventSink {
     this.#data(dim(`    ${event.id}`));
   }
 
+  /** Whether one of many failures is told by itself. */
+  #isNamed(code: string): boolean {
+    if (this.#options.verbose) return true;
+    const count = (this.#failures.get(code) ?? 0) + 1;
+    this.#failures.set(code, count);
+    // Ctrl-C is one event, and the summary says how far it came.
+    return code !== "interrupted" && count <= failuresNamedMax;
+  }
+
+  #showFailures(): void {
+    const { bad } = this.#screen.noticePalette;
+    for (const [code, count] of this.#failures) {
+      if (code === "interrupted" || count <= failuresNamedMax) continue;
+      this.#screen.notice(`${bad("error:")} ${count - failuresNamedMax} more files failed in this way: ${code}`);
+    }
+  }
+
   #showSummary({ files, done, bytes, fetchedBytes, tookMs }: EventOf<"summary">): void {
     // A few have told it all.
     if (!this.#areMany) return;
+    this.#showFailures();
     const { good, warn } = this.#screen.dataPalette;
     const count = done === files ? `${files} files` : `${done} of ${files} files`;
     const facts = [formatSize(bytes), `in ${formatDuration(tookMs)}`];

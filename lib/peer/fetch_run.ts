@@ -56,7 +56,7 @@ export interface FetchRunOptions {
   readonly number: number;
   readonly wish: FetchWish;
   /** Gives up after this long without a byte, in milliseconds; Infinity: never. */
-  readonly timeoutMs: number;
+  readonly timeoutMs: () => number;
   readonly places: FetchPlaces;
   /** Who takes the place. */
   readonly waiter: Waiter;
@@ -88,7 +88,7 @@ export async function runFetch(deps: FetchRunDeps, options: FetchRunOptions): Pr
 }
 
 async function runInPlace(deps: FetchRunDeps, options: FetchRunOptions, place: Place): Promise<FetchRunResult> {
-  const { wish, signal, timeoutMs, onProgress, note } = options;
+  const { wish, signal, onProgress, note } = options;
   const { name, content, path, folder, onExists, sync } = wish;
   const { identity, journalFolder, lane } = deps;
   const there = await findFetched({ folder, name: path, content, onExists, signal });
@@ -130,7 +130,7 @@ async function runInPlace(deps: FetchRunDeps, options: FetchRunOptions, place: P
     },
     timers: systemTimers,
     random: (size) => crypto.getRandomValues(new Uint8Array(size)),
-    timeoutMs,
+    timeoutMs: options.timeoutMs(),
     signal,
     onProgress: (doneBytes, holders) => {
       place.moved();

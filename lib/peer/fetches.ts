@@ -19,7 +19,16 @@ import type { FetchStore, FetchWish } from "./fetch_store.ts";
 import { readWishes } from "./fetch_wishes.ts";
 import { isSmall, type SmallJob, SmallRun, type SmallRunDeps } from "./small_run.ts";
 import { leaving } from "./leaving.ts";
-import { alreadyFetched, eventOf, type FetchState, interrupted, keyOf, OneFetch, type Watcher } from "./one_fetch.ts";
+import {
+  alreadyFetched,
+  eventOf,
+  type FetchState,
+  interrupted,
+  keyOf,
+  OneFetch,
+  Patience,
+  type Watcher,
+} from "./one_fetch.ts";
 import { ProgressPace } from "./progress_pace.ts";
 import type { Connect } from "../transfer/lane.ts";
 
@@ -363,13 +372,13 @@ export class Fetches {
   }
 
   async #work(one: OneFetch, signal: AbortSignal, together: SmallRun<JobOf> | undefined): Promise<void> {
-    const timeoutMs = one.wish.timeoutMs ?? one.watcher?.patienceMs ?? Infinity;
+    const timeoutMs = () => one.watcher?.patience.leftMs ?? one.wish.timeoutMs ?? Infinity;
     try {
       const { wish } = one;
       const onAsked = (place?: string) => {
         Object.assign(one, place === undefined ? { state: "running", why: "" } : { state: "waiting", why: place });
       };
-      const early = await together?.add({ ...wish, signal, timeoutMs, onAsked, one });
+      const early = await together?.add({ ...wish, signal, timeoutMs: timeoutMs(), onAsked, one });
       if (early !== undefined) return this.#done(one, early);
       const result = await this.#run(one, timeoutMs, signal);
       this.#keepReceipts([[one, result]]);
@@ -380,7 +389,7 @@ export class Fetches {
     }
   }
 
-  async #run(one: OneFetch, timeoutMs: number, signal: AbortSignal): Promise<FetchRunResult> {
+  async #run(one: OneFetch, timeoutMs: () => number, signal: AbortSignal): Promise<FetchRunResult> {
     const pace = new ProgressPace();
     const { name, content: { bytes: totalBytes } } = one.wish;
     return await runFetch(this.#deps, {
@@ -395,6 +404,7 @@ export class Fetches {
       },
       onProgress: (doneBytes, bytesPerSecond, holders) => {
         Object.assign(one, { doneBytes, bytesPerSecond, ...(signal.aborted ? {} : { state: "running", why: "" }) });
+        if (bytesPerSecond > 0) one.watcher?.patience.moved();
         if (!pace.isDue() && doneBytes < totalBytes) return;
         const figures = { doneBytes, totalBytes, bytesPerSecond, holders };
         one.watcher?.emit({ type: "progress", name, activity: "fetch", path: "direct", ...figures });
@@ -422,6 +432,7 @@ export class Fetches {
     const { name, content } = one.wish;
     const { note } = this.#deps;
     const { path, holders, fetchedBytes, reusedBytes, wireBytes, tookMs, refetchedBytes } = result;
+    one.watcher?.patience.moved();
     one.doneBytes = content.bytes;
     this.#finish(one, "done", "");
     if (one.watcher === undefined) note(`Fetched ${name}: it is in ${path}`);
@@ -442,6 +453,7 @@ export class Fetches {
   }
 
   #failed(one: OneFetch, error: unknown): void {
+    if (error instanceof ShoalError && error.code === "unfinished") one.watcher?.patience.over();
     const message = error instanceof Error ? error.message : String(error);
     this.#finish(one, "failed", message);
     try {
@@ -470,6 +482,7 @@ function asked({ targets }: FetchCommand): string {
 }
 
 function watcherOf(command: FetchCommand, emit: Emit): (settle: (error: unknown) => void) => Watcher {
-  const patienceMs = command.inBackground === true ? Infinity : command.timeoutMs;
-  return (settle) => ({ emit, patienceMs, settle });
+  const mayWait = command.inBackground === true && command.timeoutTold !== true;
+  const patience = new Patience(mayWait ? Infinity : command.timeoutMs);
+  return (settle) => ({ emit, patience, settle });
 }

@@ -11,9 +11,35 @@ export type FetchState = "waiting" | "running" | "paused" | "done" | "failed" | 
 /** The command that waits for a fetch. */
 export interface Watcher {
   readonly emit: (event: PeerEvent) => void;
-  /** How long it bears no progress where nobody said, in milliseconds. */
-  readonly patienceMs: number;
+  /** Of the whole command. */
+  readonly patience: Patience;
   readonly settle: (error: unknown) => void;
+}
+
+/**
+ * How long a command bears that nothing moves. Where one of its fetches has waited in vain for so long, the others only try, until
+ * something moves: else a thousand files of a holder that is gone would wait for it one after the other.
+ */
+export class Patience {
+  readonly #ms: number;
+  #isOver = false;
+
+  constructor(ms: number) {
+    this.#ms = ms;
+  }
+
+  /** What a fetch that begins now may wait, in milliseconds. */
+  get leftMs(): number {
+    return this.#isOver ? 0 : this.#ms;
+  }
+
+  moved(): void {
+    this.#isOver = false;
+  }
+
+  over(): void {
+    this.#isOver = true;
+  }
 }
 
 export class OneFetch implements Waiter {

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { textPresentation } from "../../lib/cli/text_presentation.ts";
 import { displayWidth } from "../../lib/cli/width.ts";
+import type { ErrorCode } from "../../lib/core/errors.ts";
 import type { PeerEvent } from "../../lib/peer/commands.ts";
 import { MemoryScreen } from "./fakes.ts";
 
@@ -373,12 +374,15 @@ const fetchedOf = (name: string, bytes: number): PeerEvent => ({
 });
 
 /** A fetch of so many files of 1 MB, of which some are not there in the end. */
-function fetchOfMany(files: number, { failed = 0, thereAlready = 0 } = {}): readonly PeerEvent[] {
+function fetchOfMany(
+  files: number,
+  { failed = 0, thereAlready = 0, code = "notFound" as ErrorCode } = {},
+): readonly PeerEvent[] {
   const done = files - failed;
   return [
     { type: "fetching", name: "photos", files, bytes: files * 1e6 },
     ...Array.from({ length: done }, (_, i) => fetchedOf(`${i}`, 1e6)),
-    ...Array(failed).fill({ type: "error", code: "notFound", message: "Cannot fetch it", hint: "" }),
+    ...Array(failed).fill({ type: "error", code, message: "Cannot fetch it", hint: "" }),
     {
       ...{ type: "summary", name: "photos", files, done, bytes: done * 1e6 },
       ...{ fetchedBytes: (done - thereAlready) * 1e6, tookMs: 2000 },
@@ -394,6 +398,11 @@ Deno.test("more than twenty files have one line together, and their errors; if i
   assertEquals(some.noticeLines, ["error: Cannot fetch it", "error: Cannot fetch it"]);
   const none = render(fetchOfMany(40, { failed: 40 }));
   assertEquals(none.dataLines, ["fetched 0 of 40 files (0 B, in 2.0 s)"]);
+  const named = Array(5).fill("error: Cannot fetch it");
+  assertEquals(none.noticeLines, [...named, "error: 35 more files failed in this way: notFound"]);
+  const stopped = render(fetchOfMany(40, { failed: 30, code: "interrupted" }));
+  assertEquals([stopped.noticeLines, stopped.dataLines.length], [[], 1], "Ctrl-C is one event");
+  assertEquals(render(fetchOfMany(40, { failed: 30 }), { verbose: true }).noticeLines.length, 30);
   const verbose = render(fetchOfMany(21), { verbose: true }).dataLines;
   assertEquals(verbose.filter((line) => line.startsWith("fetched /in/")).length, 21);
   assertEquals(verbose.at(-1), "fetched 21 files (21 MB, in 2.0 s, 10.5 MB/s)");

@@ -271,3 +271,17 @@ Deno.test("receipts that cannot be kept are told, and the files are there all th
   assertEquals(ofType(events, "fetched").length, 5);
   assertEquals(world.notes.length, 5);
 });
+
+Deno.test("once a command has waited in vain for a holder, its other files only try; another command waits anew", async () => {
+  await using world = new World(Array.from({ length: 6 }, (_, i) => makeFile(300_000, i + 1)));
+  world.holders.add("ada", world.files).die();
+  for (let command = 1; command <= 2; command++) {
+    world.holders.located.length = 0;
+    const { done, events } = world.run({ timeoutMs: 400 });
+    await done;
+    assertEquals(events.filter((event) => event.type === "error").map(({ code }) => code), Array(6).fill("unfinished"));
+    const asked = world.files.map(({ content }) => world.holders.located.filter(({ id }) => id === content.id).length);
+    assert(asked[0]! > 1 && asked[1]! > 1, `asked ${asked.join(", ")} times`);
+    assertEquals(asked.slice(2), [1, 1, 1, 1]);
+  }
+});
