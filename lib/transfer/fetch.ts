@@ -514,9 +514,11 @@ class Fetch {
     const why = waits !== undefined
       ? `place ${waits.state.place} in the queue of ${waits.state.holder.account}`
       : this.#lastError?.message ?? "nobody who has it is online";
+    // One that was only to be tried has not waited.
+    const silence = timeoutMs > 0 ? `no byte came for ${timeoutMs} ms (${why})` : why;
     return new ShoalError(
       "unfinished",
-      `Cannot finish fetching ${JSON.stringify(name)}: no byte came for ${timeoutMs} ms (${why})`,
+      `Cannot finish fetching ${JSON.stringify(name)}: ${silence}`,
       { cause: this.#lastError, hint: "Run the same command again to go on from there" },
     );
   }
