@@ -12,7 +12,7 @@ import { PartFile } from "../../lib/content/part_file.ts";
 import { Reuse } from "../../lib/content/reuse.ts";
 import type { SafePath } from "../../lib/content/safe_path.ts";
 import { listenTls } from "../../lib/net/tls.ts";
-import { fetchContent } from "../../lib/transfer/fetch.ts";
+import { fetchContent, type FetchOptions } from "../../lib/transfer/fetch.ts";
 import { FrameStream } from "../../lib/transfer/frame_stream.ts";
 import { proveTransfer } from "../../lib/session/proofs.ts";
 import { laneHere } from "../../lib/transfer/lane.ts";
@@ -336,6 +336,12 @@ Deno.test("a holder whose file changed sends no hash of it", async () => {
   assertEquals(last.code, errorCodes.changed.wire);
 });
 
+/** Opens the part of a fetch to `folder/got`. */
+const openPartIn = (folder: string): FetchOptions["openPart"] => (manifest, signal) => {
+  const journalFolder = `${folder}/journals`;
+  return PartFile.open({ manifest, folder, name: "got" as SafePath, onExists: "refuse", journalFolder, signal });
+};
+
 Deno.test("a holder that ends the connection while all comes from here is not blamed, and is asked for the rest later", async () => {
   using old = new Old(file.bytes.subarray(0, 4 * pieceBytes));
   const connections: ByteStream[] = [];
@@ -344,15 +350,7 @@ Deno.test("a holder that ends the connection while all comes from here is not bl
     name: "a file",
     content: file.content,
     locate: () => Promise.resolve({ holders: [makeHolder(makeTicket(file.content))], refused: [] }),
-    openPart: (manifest, signal) =>
-      PartFile.open({
-        manifest,
-        folder: old.folder,
-        name: "got" as SafePath,
-        onExists: "refuse",
-        journalFolder: `${old.folder}/journals`,
-        signal,
-      }),
+    openPart: openPartIn(old.folder),
     alike: () => [old.path],
     sync: false,
     identity,
@@ -388,15 +386,7 @@ Deno.test("lanes on threads take what is here from files, and the saving is told
     name: "a file",
     content: large.content,
     locate: () => Promise.resolve({ holders: [holder], refused: [] }),
-    openPart: (manifest, signal) =>
-      PartFile.open({
-        manifest,
-        folder: old.folder,
-        name: "got" as SafePath,
-        onExists: "refuse",
-        journalFolder: `${old.folder}/journals`,
-        signal,
-      }),
+    openPart: openPartIn(old.folder),
     alike: () => [old.path],
     sync: false,
     identity,
