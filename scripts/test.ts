@@ -45,6 +45,16 @@ export function parseResult(output: string): Counts | undefined {
   return { passed: Number(result[1]), failed: Number(result[2]), skipped: Number(skipped) };
 }
 
+/** The part of `deno test`'s output that tells which tests failed and how; empty if none did. */
+export function parseFailures(output: string): string {
+  // deno-lint-ignore no-control-regex
+  const plain = output.replace(/\x1b\[[\d;]*m/g, "");
+  const end = plain.search(/^FAILED \| /m);
+  if (end < 0) return "";
+  const begin = plain.search(/^ (?:ERRORS|FAILURES) $/m);
+  return begin < 0 ? "" : plain.slice(begin, end).trim();
+}
+
 /** Writes the last line. */
 export function formatCounts({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
@@ -88,7 +98,7 @@ async function runGate(args: readonly string[]): Promise<boolean> {
 }
 
 /** Runs tests, showing what they print as it comes. */
-async function runTests(args: readonly string[], signal: AbortSignal): Promise<Counts> {
+async function runTests(args: readonly string[], signal: AbortSignal): Promise<Counts & { readonly failures: string }> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [...testArgs, ...args],
     stdin: "null",
@@ -112,7 +122,8 @@ async function runTests(args: readonly string[], signal: AbortSignal): Promise<C
   signal.removeEventListener("abort", end);
   if (signal.aborted) console.error(`\nThe tests were ended after ${runMsMax / 60_000} minutes`);
   const counts = parseResult(tail) ?? { passed: 0, failed: 0, skipped: 0 };
-  return success || counts.failed > 0 ? counts : { ...counts, failed: 1 };
+  const failed = success || counts.failed > 0 ? counts.failed : 1;
+  return { ...counts, failed, failures: parseFailures(tail) };
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -133,15 +144,19 @@ if (import.meta.main) {
   }
   const serial = (await Promise.all(serialFolders.map(async (folder) => await exists(folder) ? [folder] : []))).flat();
   let ran = 0;
+  const failures: string[] = [];
   for (const args of planRuns(Deno.args, serial)) {
     const counts = await runTests(args, signal);
     ran += counts.passed + counts.failed + counts.skipped;
     add(counts);
+    if (counts.failures) failures.push(counts.failures);
   }
   if (ran === 0) {
     console.log("No test ran");
     add({ passed: 0, failed: 1, skipped: 0 });
   }
+  // Again at the end: a log of which only the end is kept still tells what failed.
+  for (const text of failures) console.log(`\n${text}\n`);
   console.log(formatCounts(total));
   Deno.exit(total.failed > 0 ? 1 : 0);
 }

@@ -1,5 +1,5 @@
-import { assertEquals } from "@std/assert";
-import { formatCounts, parseResult, planRuns } from "../../scripts/test.ts";
+import { assert, assertEquals } from "@std/assert";
+import { formatCounts, parseFailures, parseResult, planRuns } from "../../scripts/test.ts";
 
 Deno.test("parseResult() reads what deno test prints last, coloured or not", () => {
   const table: [string, ReturnType<typeof parseResult>][] = [
@@ -19,7 +19,7 @@ Deno.test("parseResult() reads what deno test prints last, coloured or not", () 
   for (const [output, counts] of table) assertEquals(parseResult(output), counts, output);
 });
 
-Deno.test("parseResult() agrees with a run of deno test", async () => {
+Deno.test("parseResult() and parseFailures() agree with a run of deno test", async () => {
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(
@@ -33,7 +33,11 @@ Deno.test("parseResult() agrees with a run of deno test", async () => {
       args: ["test", "-q", "--no-config", "--no-lock", "--no-check", folder],
       stderr: "null",
     }).output();
-    assertEquals(parseResult(new TextDecoder().decode(stdout)), { passed: 1, failed: 2, skipped: 1 });
+    const output = new TextDecoder().decode(stdout);
+    assertEquals(parseResult(output), { passed: 1, failed: 2, skipped: 1 });
+    const failures = parseFailures(output);
+    assert(failures.includes("c => ") && failures.includes("broken_test.ts"), failures);
+    assertEquals(parseFailures(output.replaceAll("FAILED", "ok")), "");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
