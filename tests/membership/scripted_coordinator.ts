@@ -183,7 +183,7 @@ export class ScriptedCoordinator {
     }
   }
 
-  /** Answers as `answer`, but has nothing to say to what is of an earlier session, and takes a repeated FINISH. */
+  /** Answers as `answer`, but has nothing to say to what is of another session or proves nothing, and takes a repeated FINISH. */
   tryAnswer(datagram: Uint8Array): Bytes | undefined {
     const decoded = decodeEnvelope(datagram);
     assert(decoded.ok);
@@ -194,7 +194,14 @@ export class ScriptedCoordinator {
       assert(opened.ok);
       return this.seal(opened.value.transaction, this.authenticated());
     }
+    // A REPLY whose session id was damaged on its way leads to one.
+    if (envelope.kind === "finish" && !this.#isProven(envelope)) return undefined;
     return this.answer(datagram);
+  }
+
+  #isProven({ sessionId, ke3 }: Envelope & { readonly kind: "finish" }): boolean {
+    const pending = this.#pending.find((one) => one.sessionId === sessionId);
+    return pending !== undefined && acceptLogin(pending.state, ke3) !== undefined;
   }
 }
 
