@@ -7,7 +7,8 @@ import { join } from "@std/path";
 import { type PeerConfig, readInvocation } from "./lib/cli/config.ts";
 import { exitCodeOf, failureEvent } from "./lib/cli/failure.ts";
 import { invocationWords } from "./lib/cli/invocation_words.ts";
-import { logIn } from "./lib/cli/login_prompt.ts";
+import { type Credentials, logIn, type LoginSources } from "./lib/cli/login_prompt.ts";
+import type { NewAccount } from "./lib/cli/register.ts";
 import { readPasswordFile } from "./lib/cli/password_file.ts";
 import { type Presentation, presentationOf } from "./lib/cli/presentation.ts";
 import { type OneShotOptions, runOneShot } from "./lib/cli/one_shot.ts";
@@ -18,10 +19,11 @@ import { listFolder, openLoginTerminal, openStream } from "./lib/cli/terminal.ts
 import { shellQuote } from "./lib/cli/words.ts";
 import { formatVersion } from "./lib/cli/version.ts";
 import { workingFolder } from "./lib/cli/working_folder.ts";
-import { storeErrorFrom } from "./lib/core/errors.ts";
+import { ShoalError, storeErrorFrom } from "./lib/core/errors.ts";
 import { protocolVersion } from "./lib/core/version.ts";
 import { type Endpoint, formatEndpoint } from "./lib/core/transport.ts";
 import type { Command, CommandRunner } from "./lib/peer/commands.ts";
+import type { Home } from "./lib/peer/home.ts";
 import type { Peer } from "./lib/peer/peer.ts";
 
 /** How long an orderly end may take before the program ends all the same, in milliseconds. */
@@ -65,28 +67,68 @@ async function run(config: PeerConfig, presentation: Presentation): Promise<numb
   const owned = await takeHome({ folders, coordinator: formatEndpoint(coordinator), account });
   if ("run" in owned) {
     using client = owned;
-    return await command(config, presentation, client, undefined);
+    if (config.register === undefined) return await command(config, presentation, client, undefined);
+    throw new ShoalError("exists", "Cannot register: another process serves this home, as an account that is there", {
+      hint: "End it with quit, or choose another folder with --home",
+    });
   }
   using home = owned;
-  const peer = await logIn(
-    {
-      user: config.user,
-      passwordFile: config.passwordFile,
-      env,
-      readSecret: readPasswordFile,
-      terminal: openLoginTerminal(err),
-    },
-    async ({ account, password }) => {
-      const { Peer } = await import("./lib/peer/peer.ts");
-      const label = config.device ?? Deno.hostname();
-      const stays = staysAfter(config.command);
-      return await Peer.start({ home, coordinator, account, password, label, stays, bandwidth: config.bandwidth });
-    },
-  );
+  const { KnownCoordinators } = await import("./lib/peer/known_coordinators.ts");
+  const coordinators = KnownCoordinators.open(folders.state);
+  const address = coordinators.networkOf(formatEndpoint(coordinator));
+  const { publicKey: device } = home.device;
+  const sources = {
+    user: config.user,
+    enrolled: coordinators.accountsAt(address),
+    isEnrolled: (name: string) => coordinators.enrolment(address, name, device) !== undefined,
+    note: (message: string) => presentation.open().show({ type: "note", message }),
+    passwordFile: config.passwordFile,
+    env,
+    readSecret: readPasswordFile,
+    terminal: openLoginTerminal(err),
+  };
+  const label = config.device ?? Deno.hostname();
+  const made = config.register && await makeAccount(config.register.code, sources, { home, coordinator, label });
+  if (made !== undefined) presentation.open().show({ type: "registered", account: made.account });
+  const start = async ({ account, password }: Credentials) => {
+    const { Peer } = await import("./lib/peer/peer.ts");
+    const stays = staysAfter(config.command);
+    const { bandwidth } = config;
+    return await Peer.start({ home, coordinator, coordinators, account, password, label, stays, bandwidth });
+  };
+  const peer = made === undefined ? await logIn(sources, start) : await start(made);
+  if (made !== undefined && openLoginTerminal(err) === undefined) {
+    await closeInTime(peer, false);
+    return 0;
+  }
   using heard = hearSignals();
   const exitCode = await command(config, presentation, peer, peer);
   await closeInTime(peer, exitCode === 0 && config.command !== undefined && !heard.hasCome);
   return exitCode;
+}
+
+/** Makes an account over the network, with a code or without one. */
+async function makeAccount(
+  code: string | undefined,
+  sources: LoginSources,
+  { home, ...from }: { readonly home: Home; readonly coordinator: Endpoint; readonly label: string },
+): Promise<NewAccount> {
+  const [{ register }, { registerFrom }, { parseInviteCode }] = await Promise.all([
+    import("./lib/cli/register.ts"),
+    import("./lib/peer/registration.ts"),
+    import("./lib/session/invite_code.ts"),
+  ]);
+  // A slip in the code is told before anything is asked.
+  const invite = code === undefined ? undefined : parseInviteCode(code);
+  return await register(sources, (wanted) => registerFrom(home, { ...wanted, code: invite }, from));
+}
+
+/** Reads the passwords of a change, which no command line holds. */
+async function withPasswords(asked: Command, { passwordFile, newPasswordFile }: PeerConfig): Promise<Command> {
+  if (asked.command !== "passwd") return asked;
+  const { readPasswords } = await import("./lib/cli/passwd.ts");
+  const terminal = openLoginTerminal(err);
+  return { ...asked, ...readPasswords({ passwordFile, newPasswordFile, env, readSecret: readPasswordFile, terminal }) };
 }
 
 /** Whether the peer outlives its command: then unfinished fetches are its own business, and not the next command's. */
@@ -109,7 +151,8 @@ async function command(
     const ask: OneShotOptions["ask"] = canAsk
       ? async (question, signal) => (await import("./lib/cli/ask_line.ts")).askLine(question, signal)
       : undefined;
-    return await runOneShot({ ...common, command: config.command, presentation, ask, resumeLine: resumeLine() });
+    const command = await withPasswords(config.command, config);
+    return await runOneShot({ ...common, command, presentation, ask, resumeLine: resumeLine() });
   }
   if (!Deno.stdin.isTerminal() || config.json) {
     return await runScript({ ...common, lines: stdinLines(), presentation, homeFolder });

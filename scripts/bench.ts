@@ -3,10 +3,14 @@
  * network of their own where the machine lets them (bench/own_network.ts).
  *
  *     deno task bench [transfer|small|limited|crowd|delta|rates|zstd|start] [rounds]
+ *     deno task bench control [options]        bench/control.ts tells which
+ *     deno task bench flood [options]          bench/flood.ts the same
  */
 
+import { benchControl } from "./bench/control.ts";
 import { benchCrowd } from "./bench/crowd.ts";
 import { benchDelta } from "./bench/delta.ts";
+import { benchFlood } from "./bench/flood.ts";
 import { benchLimited } from "./bench/limited.ts";
 import { isAlone, runAlone } from "./bench/own_network.ts";
 import { benchRates } from "./bench/rates.ts";
@@ -27,9 +31,17 @@ const benches = {
   start: { run: benchStart, rounds: 15, isAlone: false },
 } as const;
 
+/** Those that take options, in place of rounds. */
+const measured = { control: benchControl, flood: benchFlood } as const;
+
+const [chosen = "", ...options] = Deno.args;
+if (Object.hasOwn(measured, chosen)) {
+  await measured[chosen as keyof typeof measured](options);
+  Deno.exit();
+}
 const [name = "transfer", roundsText, ...more] = Deno.args;
 if (!Object.hasOwn(benches, name) || more.length > 0) {
-  console.error(`bench: one of ${Object.keys(benches).join(", ")}, and how many rounds`);
+  console.error(`bench: one of control, flood, ${Object.keys(benches).join(", ")}, and how many rounds`);
   Deno.exit(2);
 }
 const bench = benches[name as keyof typeof benches];

@@ -23,7 +23,7 @@ const files = ["node:fs", "node:path", "node:sqlite", "@std/path"];
 /** The longest folder that holds a file decides. A row is added with the folder, and widened by a decision, not by need. */
 export const layers: Readonly<Record<string, Layer>> = {
   core: { lib: [], packages: crypto },
-  wire: { lib: ["core"], packages: [...bytes, "cborg", "valibot"] },
+  wire: { lib: ["core"], packages: [...bytes, "valibot"] },
   session: { lib: ["core", "wire"], packages: [...crypto, "@serenity-kit/opaque"] },
   membership: { lib: ["core", "wire", "session"], packages: [...bytes] },
   "coordinator/role": { lib: ["core", "wire", "session"], packages: crypto },
@@ -37,7 +37,19 @@ export const layers: Readonly<Record<string, Layer>> = {
   relay: { lib: ["core", "wire", "net"], packages: bytes },
   coordinator: {
     lib: ["coordinator/role", "session", "relay", "net", "wire", "core"],
-    packages: [...crypto, ...files, "node:timers", "valibot"],
+    // node:http and node:net for the admin address alone: Deno.serve bounds nothing that a client takes.
+    packages: [
+      ...crypto,
+      ...files,
+      "node:http",
+      "node:net",
+      "node:process",
+      "node:timers",
+      "postgres",
+      "prom-client",
+      "unhomoglyph",
+      "valibot",
+    ],
   },
   peer: {
     lib: ["membership", "content", "transfer", "relay", "net", "session", "wire", "core"],

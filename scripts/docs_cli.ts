@@ -9,8 +9,21 @@ import { commandTable, fetchFlags, type SpecName } from "../lib/cli/command_tabl
 import { commonFlags, envNames, type FlagTable } from "../lib/cli/flags.ts";
 import { commandHelp } from "../lib/cli/help.ts";
 import { formatJsonLine } from "../lib/cli/json.ts";
-import { serveFlags, userActions, userFlags } from "../lib/coordinator/config.ts";
+import {
+  deviceActions,
+  inviteActions,
+  inviteFlags,
+  serveFlags,
+  userActions,
+  userFlags,
+} from "../lib/coordinator/config.ts";
+import { roles } from "../lib/wire/message.ts";
 import { formatJsonLine as formatCoordinatorLine } from "../lib/coordinator/json_line.ts";
+import type { StoredEntry } from "../lib/coordinator/audit_command.ts";
+import type { ToldStatus } from "../lib/coordinator/status_command.ts";
+import type { DeviceLine } from "../lib/coordinator/device_command.ts";
+import type { InviteLine } from "../lib/coordinator/invite_command.ts";
+import { storeFlags } from "../lib/coordinator/store_option.ts";
 import type { CommandLine } from "../lib/coordinator/user_command.ts";
 import { errorCodes } from "../lib/core/errors.ts";
 import type { PeerEvent } from "../lib/peer/commands.ts";
@@ -18,7 +31,8 @@ import type { PeerEvent } from "../lib/peer/commands.ts";
 const path = new URL("../docs/cli.md", import.meta.url);
 
 const id = "0123456789abcdef".repeat(4);
-const fileEvent = { type: "file", name: "talk.pdf", bytes: 1_500_000, id, holders: 2 } as const;
+const sharedAtMs = 1_699_990_000_000;
+const fileEvent = { type: "file", name: "talk.pdf", bytes: 1_500_000, id, holders: 2, sharedAtMs } as const;
 
 /** An event of each type, and when it comes. */
 type Examples = {
@@ -44,11 +58,29 @@ export const jsonExamples: Examples = {
     event: { type: "peer", account: "ada", device: "laptop", online: true, changedAtMs: 1_700_000_000_000 },
   },
   file: {
-    when: "`myfiles` and `find`, one a file; `holders` counts the devices online that have it",
+    when:
+      "`myfiles` and `find`, one a file; `holders` counts the devices online that have it. `description`, where it has one; `audience`, " +
+      "of your own that are not for everyone, as a list of `{kind, name}` with the kinds `account` and `group`",
     event: fileEvent,
   },
+  watch: {
+    when:
+      "`watch` and `watch list`, one a standing search; `state` is `watching`, `waiting` for the coordinator or `refused`, with `why`",
+    event: { type: "watch", number: 1, words: ["linux", "ext:iso"], state: "watching" },
+  },
+  unwatched: {
+    when: "`watch remove`, one a standing search",
+    event: { type: "unwatched", number: 1, words: ["linux", "ext:iso"] },
+  },
+  found: {
+    when: "whenever something appears that is watched for, while the peer stays: at the prompt, in `serve` and `share`",
+    event: {
+      ...{ type: "found", name: "linux 1.iso", bytes: 1_500_000, id, holders: 1, sharedAtMs },
+      ...{ description: "the new one", watch: 1 },
+    },
+  },
   shared: {
-    when: "`share`, one a file",
+    when: "`share`, one a file; `audience` as in `file`",
     event: { type: "shared", name: "talk.pdf", bytes: 1_500_000, id },
   },
   removed: { when: "`remove`, one a file", event: { type: "removed", name: "talk.pdf" } },
@@ -186,6 +218,26 @@ export const jsonExamples: Examples = {
     when: "`fingerprint`; `trust` is `remembered`, `new` or `changed`",
     event: { type: "fingerprint", account: "ada", fingerprint: "amber-basin-cedar", trust: "remembered" },
   },
+  device: {
+    when:
+      "`devices`, one a device of your account. `changedAtMs` is when it last came or went; `enrolledAtMs` since when its key lets it " +
+      "in, null where it needs the password",
+    event: {
+      type: "device",
+      device: "laptop",
+      isThis: true,
+      online: true,
+      changedAtMs: 1_700_000_000_000,
+      enrolledAtMs: 1_690_000_000_000,
+    },
+  },
+  revoked: { when: "`devices revoke`", event: { type: "revoked", device: "old-laptop" } },
+  loggedOut: { when: "`logout`", event: { type: "loggedOut", account: "ada", device: "laptop" } },
+  registered: { when: "`register`; what follows is logged in", event: { type: "registered", account: "ada" } },
+  passwordChanged: {
+    when: "`passwd`; `everywhere` whether all other devices need the new one",
+    event: { type: "passwordChanged", account: "ada", everywhere: false },
+  },
   trusted: {
     when: "`trust`",
     event: { type: "trusted", account: "ada", fingerprint: "amber-basin-cedar" },
@@ -207,21 +259,49 @@ export const jsonExamples: Examples = {
 /** What a coordinator and its administration print. */
 const coordinatorExamples = [
   { type: "ready", v: 1, program: "coordinator", address: "127.0.0.1", port: 5000 },
-  { type: "account", name: "ada", disabled: false, devices: 2, shares: 12, createdAtMs: 1_700_000_000_000 },
+  {
+    ...{ type: "account", name: "ada", disabled: false, devices: 2, shares: 12, createdAtMs: 1_700_000_000_000 },
+    ...{ role: "member", sharesMax: null, rate: null },
+  },
   { type: "accountAdded", account: "ada" },
   { type: "accountRemoved", account: "ada" },
   { type: "accountDisabled", account: "ada" },
   { type: "accountEnabled", account: "ada" },
   { type: "passwordSet", account: "ada" },
+  { type: "roleSet", account: "ada", role: "readOnly" },
+  { type: "limitsSet", account: "ada", sharesMax: 1000, rate: null },
+  {
+    type: "inviteCreated",
+    code: "shoal-zcjnfpka-gfnx7hwx-8n27w507-hrhj53a4-32sqtnrq-2wenzmp8-93e5we78@share.example.org:5000",
+    ...{ role: "member", note: "for bob", expiresAtMs: 1_700_600_000_000 },
+  },
+  {
+    ...{ type: "invite", invite: 1, state: "used", role: "member", note: "for bob", usedBy: "bob" },
+    ...{ createdAtMs: 1_700_000_000_000, expiresAtMs: 1_700_600_000_000 },
+  },
+  { type: "inviteRevoked", invite: 2 },
+  {
+    ...{ type: "device", account: "ada", device: "laptop", enrolledAtMs: 1_690_000_000_000 },
+    ...{ online: true, changedAtMs: 1_700_000_000_000 },
+  },
+  { type: "deviceRevoked", account: "ada", device: "old-laptop" },
   {
     type: "status",
     sessions: 2,
     pendingLogins: 0,
     datagramsIn: 4711,
     datagramsRefused: 3,
+    datagramsShed: 0,
     logins: 5,
     offers: 1,
     reports: 0,
+    datagramsOut: 4690,
+    storeWaiting: 0,
+    storeWrites: 31,
+    searches: 4,
+    loopLagMs: 2,
+    rssBytes: 98_000_000,
+    auditLost: 0,
     accounts: 2,
     devices: 3,
     online: 2,
@@ -230,9 +310,25 @@ const coordinatorExamples = [
     address: "127.0.0.1",
     port: 5000,
     uptimeMs: 86_400_000,
+    rates: { logins: 0, datagramsIn: 2, datagramsOut: 2, datagramsRefused: 0, storeWrites: 1, searches: 0 },
+  },
+  {
+    ...{ type: "audit", time: "2026-01-31T12:00:00.000Z", event: "loggedIn", account: "ada", device: "laptop" },
+    ...{ endpoint: "192.0.2.7:40001", way: "password", tookMs: 310 },
   },
   { type: "healthy", address: "0.0.0.0", port: 5000 },
-] as const satisfies readonly (CommandLine | { readonly type: "ready" } & Readonly<Record<string, unknown>>)[];
+  {
+    ...{ type: "backedUp", file: "/var/backups/shoal.db", bytes: 163_840 },
+    keyFile: "/var/lib/shoal-coordinator/keys.json",
+  },
+] as const satisfies readonly (
+  | CommandLine
+  | DeviceLine
+  | InviteLine
+  | { readonly type: "status" } & ToldStatus
+  | { readonly type: "audit" } & StoredEntry
+  | { readonly type: "ready" } & Readonly<Record<string, unknown>>
+)[];
 
 /** What each exit code means; every code of the error table has to have its line. */
 const exitMeanings: Readonly<Record<number, string>> = {
@@ -276,6 +372,8 @@ ${sections.map(([title, body]) => `## ${title}\n\n${body()}`).join("\n\n")}
 
 const { "password-file": newPasswordFile } = userFlags;
 const passwordFlag: FlagTable = { "password-file": newPasswordFile };
+const limitFlags: FlagTable = { shares: userFlags.shares, rate: userFlags.rate };
+const { data: _, ...inviteOnly } = inviteFlags;
 
 const sections: readonly (readonly [title: string, body: () => string])[] = [
   ["Starting a peer", () =>
@@ -290,7 +388,15 @@ One process owns a home. While one serves, further commands with the same home r
     () =>
       `The user name is \`--user\`, \`SHOAL_USER\`, or what is typed. The password is the content of \`--password-file\` or
 \`SHOAL_PASSWORD_FILE\` (without its last newline), else \`SHOAL_PASSWORD\`, else what is typed; it is never an option, because every
-process of the machine can read those. At a terminal there are three tries; elsewhere one.`,
+process of the machine can read those. At a terminal there are three tries; elsewhere one.
+
+A device that has logged in at this address once logs in by its key: the password is then neither asked for nor read, and where
+nobody can answer the account need not be named if there is one alone. A key that is refused (\`devices revoke\`, a new password) is
+said to be, and the password counts again.
+
+\`register\` takes the new name and password from the same places, or asks for the password twice. At a terminal it then opens the
+prompt; elsewhere it ends once it is logged in. \`passwd\` takes the old password from them and the new one from
+\`--new-password-file\`, \`SHOAL_NEW_PASSWORD_FILE\` or \`SHOAL_NEW_PASSWORD\`, or asks for it twice.`,
   ],
   ["Commands", () => names().map((name) => `### ${name}\n\n\`\`\`text\n${commandHelp(name)}\n\`\`\``).join("\n\n")],
   [
@@ -310,7 +416,7 @@ ${flagRows(fetchOnly())}
 
     {"peer": {"user": "ada", "dir": "/home/ada/Downloads", "rename": true}}
 
-Further variables: \`SHOAL_PASSWORD\`; \`NO_COLOR\` and \`TERM=dumb\` turn colours and moving lines off.`,
+Further variables: \`SHOAL_PASSWORD\`, \`SHOAL_NEW_PASSWORD\`; \`NO_COLOR\` and \`TERM=dumb\` turn colours and moving lines off.`,
   ],
   [
     "Values",
@@ -359,21 +465,39 @@ are shown escaped: \`\\x1b\`, \`\\u{202e}\`.`,
   ["coordinator", () =>
     `    coordinator <port> [options]
     coordinator user ${userActions.join("|")} [name] [options]
-    coordinator status|health [options]
+    coordinator invite ${inviteActions.join("|")} [number] [options]
+    coordinator device ${deviceActions.join("|")} account [device] [options]
+    coordinator status|health|audit [options]
+    coordinator backup FILE [options]
 
 Runs a coordinator on a port of this machine (0 picks a free one), or looks after its accounts and asks how it is, while it runs
 and while it does not. Options may stand anywhere; the section of \`config.json\` is \`"coordinator"\`.
 
-${flagRows({ ...serveFlags, ...commonFlags })}
+${flagRows({ ...serveFlags, ...storeFlags, ...commonFlags })}
 
 \`coordinator user\` takes \`--data\` and, for \`add\` and \`passwd\`:
 
 ${flagRows(passwordFlag)}
 
-A new password is the content of that file, else \`SHOAL_PASSWORD\`, else what is typed twice, else the first line of a pipe. SIGHUP
-reads the credentials file again.
+and for \`limits\`:
 
-\`coordinator status\` and \`coordinator health\` take \`--data\`. \`health\` asks the running coordinator by its local socket and, as a
+${flagRows(limitFlags)}
+
+\`user role NAME ROLE\` takes one of ${roles.map((role) => `\`${role}\``).join(", ")}.
+
+\`coordinator invite\` takes \`--data\` and, for \`create\`:
+
+${flagRows(inviteOnly)}
+
+A new password is the content of that file, else \`SHOAL_PASSWORD\`, else what is typed twice, else the first line of a pipe. SIGHUP
+reads the settings that may change again ([operations.md](operations.md#reload)); SIGTERM tells the peers where to go and ends.
+
+\`coordinator backup\` writes a copy of the store's file ([operations.md](operations.md#postgresql-and-backup)) and ends with 10 where
+there is a FILE of that name. Whatever looks after accounts, and it, takes \`--store\` and \`--store-file\` as well, for where no coordinator
+runs. A URL with a password is refused on the command line.
+
+\`coordinator status\`, \`coordinator health\` and \`coordinator audit\` take \`--data\`. \`status --watch\` goes on until Ctrl-C, with what happened a
+second (\`rates\`). \`audit\` prints the audit log, the oldest entry first, all of it or \`--since\` a time. \`health\` asks the running coordinator by its local socket and, as a
 peer does, by UDP; it ends with 0 if both answer, with 5 if none runs, and with 6 if one does not answer within 3 s.
 
 With \`--json\`:

@@ -3,13 +3,17 @@
  * holders, or all of them, each time in the middle of a fetch, and then started again by the same command. Exits 1 at the first fault,
  * which it tells with seed and round.
  *
+ *     deno task kills store            200 rounds of processes that write to a store, SQLite and PostgreSQL; [rounds] [seed] too
+ *     deno task kills coordinators     three coordinators on one PostgreSQL, for two minutes; [seconds] [seed] too
  *     deno task kills                  1,000 rounds
  *     deno task kills 50 SEED          the same 50 each time
  *     deno task kills 1 SEED ROUND     one of them alone
  */
 
+import { limits } from "../lib/core/limits.ts";
 import { runSeed } from "../tests/sim/seeded.ts";
 import { type Campaign, type KillKind, runCampaign } from "./kills/campaign.ts";
+import { killStores } from "./kills/store.ts";
 
 const fileBytes = 100_000_000;
 /** Stages side by side, as a start takes one core for a moment: some with time to be killed in, some as fast as they go. */
@@ -19,6 +23,16 @@ function number(text: string | undefined, otherwise: number): number {
   const value = text === undefined ? otherwise : Number(text);
   if (!Number.isSafeInteger(value) || value < 0) throw new TypeError(`not a number: ${text}`);
   return value;
+}
+
+if (Deno.args[0] === "store") {
+  await killStores(number(Deno.args[1], 200), number(Deno.args[2], runSeed()));
+  Deno.exit();
+}
+
+if (Deno.args[0] === "coordinators") {
+  await killSeveral(number(Deno.args[1], 120), number(Deno.args[2], runSeed()));
+  Deno.exit();
 }
 
 const count = number(Deno.args[0], 1_000);
@@ -46,6 +60,24 @@ const ended = await Promise.allSettled(limitsUp.map(async (limitUp, stage) => {
 }));
 report(ended.flatMap((one) => one.status === "fulfilled" ? one.value : []));
 if (hasFailed) Deno.exit(1);
+
+/** Kills coordinators that share a database. */
+async function killSeveral(seconds: number, seed: number): Promise<void> {
+  const { postgresBinaries, startPostgres } = await import("../tests/coordinator/store/real_postgres.ts");
+  if (postgresBinaries === undefined) return;
+  const { killCoordinators } = await import("./kills/coordinators.ts");
+  const { keepAliveMs } = limits;
+  console.log(`kills coordinators: ${seconds} s of seed ${seed}, keep-alives every ${keepAliveMs / 1000} s`);
+  await using server = await startPostgres();
+  const note = (line: string) => console.log(`  ${line}`);
+  const options = { server, seconds, seed, sessions: 300, fetchers: 3, keepAliveMs, note };
+  const { kills, fetches, early, backMs, goneMs } = await killCoordinators(options);
+  const longestMs = Math.max(...backMs);
+  console.log(`  ${kills} kills; everybody was back after ${Math.round(longestMs)} ms at the most`);
+  console.log(`  who died with a coordinator was away after ${Math.round(goneMs)} ms`);
+  console.log(`  ${fetches} fetches, none lost; ${early} begun while no holder was online; no password was asked for`);
+  if (Math.max(longestMs, goneMs) > 2 * keepAliveMs) throw new Error("that is longer than two keep-alives");
+}
 
 /** A stage's share of the rounds; none follows on a failure. */
 function* roundsOf(stage: number): Generator<number> {

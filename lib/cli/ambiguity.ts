@@ -1,6 +1,7 @@
 /** ambiguity: a name that stands for several contents, as a question to a person and as what the answer makes of a fetch.  (pure) */
 
 import type { Command, FetchTarget, PeerEvent } from "../peer/commands.ts";
+import { isGlob } from "../peer/glob.ts";
 
 /** What is to be asked. */
 export type Ambiguous = Extract<PeerEvent, { type: "ambiguous" }>;
@@ -28,7 +29,7 @@ export function readAnswer(question: Ambiguous, answer: string): FetchTarget | "
 export function withChoice(command: FetchCommand, question: Ambiguous, chosen: FetchTarget): FetchCommand {
   const isName = (target: FetchTarget) =>
     "pattern" in target && target.pattern.normalize("NFC") === question.name.normalize("NFC");
-  const isGlob = (target: FetchTarget) => "pattern" in target && /[*?[]/.test(target.pattern);
-  const isMeant = command.targets.some(isName) ? isName : isGlob;
+  const isPattern = (target: FetchTarget) => "pattern" in target && isGlob(target.pattern);
+  const isMeant = command.targets.some(isName) ? isName : isPattern;
   return { ...command, targets: [...command.targets.filter((target) => !isMeant(target)), chosen] };
 }

@@ -37,6 +37,8 @@ const unitBytes: Readonly<Record<string, number>> = {
   ki: 1024,
   mi: 1024 ** 2,
   gi: 1024 ** 3,
+  t: 1e12,
+  ti: 1024 ** 4,
 };
 
 /** Below it a connection would not live. */
@@ -60,6 +62,20 @@ export function parseRate(text: string, where: string): number | undefined {
   if (bytesPerSecond < rateMin) throw new UsageError(`Cannot read ${where}: ${text} is less than 1 kB/s`, { hint });
   if (bytesPerSecond > rateMax) throw new UsageError(`Cannot read ${where}: ${text} is more than 1 TB/s`, { hint });
   return bytesPerSecond;
+}
+
+/**
+ * Parses a size: `500k`, `20M`, `1.5GB`, `1MiB`, in bytes.
+ * @param where What it is for, as the message names it.
+ * @throws {UsageError} If it is none.
+ */
+export function parseSize(text: string, where: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([kKmMgGtT]i?|)B?$/.exec(text.trim()) ?? [];
+  const bytes = digits === undefined ? NaN : Math.round(Number(digits) * unitBytes[unit!.toLowerCase()]!);
+  if (Number.isSafeInteger(bytes)) return bytes;
+  throw new UsageError(`Cannot read ${JSON.stringify(where)}: ${JSON.stringify(text)} is no size`, {
+    hint: "Write it like 500k, 20M or 1.5GB",
+  });
 }
 
 /** Formats a size: `1.5 MB`. */

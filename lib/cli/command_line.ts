@@ -23,6 +23,8 @@ import { quoteWord, scanWords } from "./words.ts";
 /** What a line asks for. */
 export type Asked =
   | { readonly kind: "command"; readonly command: Command }
+  /** An account is to be made: undefined without a code. */
+  | { readonly kind: "register"; readonly code: string | undefined }
   | { readonly kind: "help"; readonly text: string };
 
 /**
@@ -30,7 +32,11 @@ export type Asked =
  * @param homeFolder What a leading `~` stands for; undefined leaves it.
  * @throws {UsageError} If it is no command.
  */
-export function parseLine(line: string, context: CommandContext, homeFolder: string | undefined): Asked | undefined {
+export function parseLine(
+  line: string,
+  context: CommandContext,
+  homeFolder: string | undefined,
+): Exclude<Asked, { kind: "register" }> | undefined {
   if (line.trim() === "" || line.trimStart().startsWith("#")) return undefined;
   const { words: scanned, open } = scanWords(line);
   if (open !== undefined) {
@@ -47,7 +53,12 @@ export function parseLine(line: string, context: CommandContext, homeFolder: str
   const undecided = Object.fromEntries(Object.entries(table).map(([flag, { default: _, ...spec }]) => [flag, spec]));
   const { values, words } = parseFlags(rest, undecided, { env: () => undefined, config: {} });
   if ((values as OptionValues).help === true) return { kind: "help", text: commandHelp(name) };
-  return readCommand(name, words, values, context);
+  const { argvOnly }: CommandSpec = commandTable[name];
+  const asked = argvOnly ? undefined : readCommand(name, words, values, context);
+  if (asked !== undefined && asked.kind !== "register") return asked;
+  throw new UsageError(`Cannot ${name} here: what is typed at the prompt is seen and remembered`, {
+    hint: `In another terminal, run peer with the same address and: ${name}`,
+  });
 }
 
 /** Finds the command that a word names. @throws {UsageError} If there is none, with the nearest. */
@@ -71,6 +82,7 @@ export function readCommand(
   const spec: CommandSpec = commandTable[name];
   if (words.length < spec.min || words.length > spec.max) throw wrongCount(name, spec, words);
   if (words.includes("")) throw new UsageError(`Cannot read the command line: a word of ${name} is empty`);
+  if (name === "register") return { kind: "register", code: words[0] };
   if (name !== "help") return { kind: "command", command: buildCommand(name, words, options, context) };
   return { kind: "help", text: words[0] === undefined ? overview() : commandHelp(readCommandName(words[0])) };
 }
@@ -101,6 +113,6 @@ function wrongCount(name: SpecName, spec: CommandSpec, words: readonly string[])
     });
   }
   return new UsageError(`Cannot ${name} ${words.length} things: it takes one`, {
-    hint: name === "find" ? `Did you mean find ${quoteWord(words.join(" "))}` : `Write ${usage}`,
+    hint: `Write ${usage}`,
   });
 }

@@ -5,10 +5,21 @@
 
 import { isAbsolute, join } from "@std/path";
 import { UsageError } from "../core/errors.ts";
-import type { Command, CommandName, FetchNumbers, FetchPriority, LimitChange, OnExists } from "../peer/commands.ts";
+import { limits } from "../core/limits.ts";
+import type {
+  Command,
+  CommandName,
+  FetchNumbers,
+  FetchPriority,
+  LimitChange,
+  OnExists,
+  WatchChange,
+} from "../peer/commands.ts";
 import { priorities } from "../peer/fetch_places.ts";
 import { parseDurationMs, parseRate } from "./amounts.ts";
+import { parseAudience } from "../peer/audience_words.ts";
 import type { FlagTable } from "./flags.ts";
+import { readSearchWords } from "./search_words.ts";
 
 /** How a fetch goes unless its own options say otherwise. */
 export interface FetchDefaults {
@@ -31,7 +42,7 @@ export interface CommandContext {
 }
 
 /** What Tab offers for a command's words. */
-export type WordKind = "none" | "paths" | "names" | "commands" | "limits" | "fetches";
+export type WordKind = "none" | "paths" | "names" | "commands" | "limits" | "fetches" | "devices";
 
 export interface CommandSpec {
   /** What stands after the command's name, as the help shows it. */
@@ -48,6 +59,8 @@ export interface CommandSpec {
   readonly min: number;
   readonly max: number;
   readonly words: WordKind;
+  /** Whether it is for the program's command line alone: it asks for what nobody else is to see or remember. */
+  readonly argvOnly?: true;
 }
 
 /** The options of `fetch`; the program takes them too, as defaults for all fetches. */
@@ -58,6 +71,22 @@ export const fetchFlags = {
   overwrite: { help: "replace a file of that name that has other content" },
   rename: { help: 'keep a file of that name, and call the new one "name (1).ext"' },
   "no-sync": { help: "do not wait until the disk has a finished file" },
+} as const satisfies FlagTable;
+
+/** The options of `share`. */
+const shareFlags = {
+  to: {
+    value: "WHOM",
+    help: "everyone, me, or accounts and groups as in group:friends,bob; as before unless told",
+    settable: false,
+  },
+  about: { value: "TEXT", help: "what it is, in at most 200 bytes; as before unless told", settable: false },
+} as const satisfies FlagTable;
+
+/** The options of `find`. */
+const findFlags = {
+  offline: { help: "show also what only devices share that are away", settable: false },
+  limit: { value: "NUMBER", help: "show no more than so many", settable: false },
 } as const satisfies FlagTable;
 
 const many = Infinity;
@@ -88,17 +117,24 @@ export const commandTable = {
   },
   share: {
     usage: "<path>…",
-    summary: "share files and folders with everyone on the coordinator",
+    summary: "share files and folders with everyone on the coordinator, or with some alone",
     details: [
       "Files in a folder keep their names relative to it. A link that leads out of the folder is refused. Sharing stays in force " +
       "while this peer is online, also after a restart; `remove` ends it.",
+      "--to says who may see and fetch it: everyone, the default; accounts and groups, as in group:friends,bob; or me, which is your " +
+      "account alone. For anybody else it is not there. Sharing once more with another --to changes it: who may not see it any more " +
+      "is cut off at once. What is shared again without --to stays for those it was for. Groups are the operator's.",
+      "--about says in a few words what it is; `find` shows it and looks into it.",
       "On the command line `share` goes on serving until Ctrl-C, unless another process already serves this home.",
     ],
     examples: [
       ["share talk.pdf", "share one file"],
       ["share Music ~/Pictures/2026", "share two folders with all that is in them"],
+      ["share plan.odt --to bob,group:friends", "for bob and those in the group friends alone"],
+      ["share plan.odt --to everyone", "now for all"],
+      ['share talk.pdf --about "slides of the talk in Graz"', "say what it is"],
     ],
-    flags: {},
+    flags: shareFlags,
     min: 1,
     max: many,
     words: "paths",
@@ -119,19 +155,44 @@ export const commandTable = {
     words: "none",
   },
   find: {
-    usage: "<pattern>",
-    summary: "find shared files by a part of their name, or by a glob",
+    usage: "<word>…",
+    summary: "find shared files by words in their names, by globs, size, age, kind and who shares them",
     details: [
-      "A pattern with *, ? or [ is a glob for the whole name; any other is found anywhere in a name. Without a hit nothing is " +
-      "printed and the exit code is 3.",
+      "Every word must be there, in any order, somewhere in the name or in what the file is described as; words in quotes together. A word " +
+      "with *, ? or [ is a glob for the whole name. Without a hit nothing is printed and the exit code is 3.",
+      "Bounds: size:>100M, size:<2G, size:1M..2G; ext:iso,mp4; age:<7d (m, h, d, w, y) since it was shared; by:alice,bob; group:friends, " +
+      "what is shared with that group. A shell takes < and > for itself: put them in quotes.",
+      "sort:name, sort:size, sort:age or sort:holders puts them in order: names from A on, else the largest, newest and most first; -asc or " +
+      "-desc turns that, as in sort:size-asc. By holders, of very many it is parts that are in order.",
+      "Shown is what devices share that are online. --offline shows the rest too, with 0 holders.",
     ],
     examples: [
       ["find holiday", "all names with holiday in them"],
       ['find "*.flac"', "all names that end in .flac"],
+      ["find linux ext:iso 'size:>1G' sort:age", "large images, the newest first"],
+      ["find by:alice sort:size --limit 20", "the 20 largest files that alice shares"],
+    ],
+    flags: findFlags,
+    min: 1,
+    max: many,
+    words: "none",
+  },
+  watch: {
+    usage: "[<word>… | list | remove <number… | all>]",
+    summary: "tell when something new appears that matches",
+    details: [
+      "Words and bounds are those of `find`; three characters in a row are needed, or by: or group:. A line tells what appears, at the " +
+      "prompt, and in the output of `serve` and `share`; --json has it as an event. What appeared while this peer was away is told when it is back.",
+      "Alone, or with `list`, it lists what is watched; `remove` ends watches by their numbers. They last over restarts.",
+    ],
+    examples: [
+      ["watch linux ext:iso", "tell of new images"],
+      ["watch list", "what is watched"],
+      ["watch remove 1", "no more of that"],
     ],
     flags: {},
-    min: 1,
-    max: 1,
+    min: 0,
+    max: many,
     words: "none",
   },
   remove: {
@@ -325,6 +386,72 @@ export const commandTable = {
     max: 1,
     words: "none",
   },
+  register: {
+    usage: "[code]",
+    summary: "make an account with the code that you were given, and log in to it",
+    details: [
+      "On the command line alone: it asks for a name and, twice, for a password; or takes them from --user and --password-file. The code " +
+      "names its coordinator, and nothing is sent to another one. With an address in the code no other one is needed: " +
+      "peer register shoal-…@host:port.",
+      "Without a code it registers at a coordinator that lets everybody do so. A code is good for one account; a name that cannot be had " +
+      "does not use it up.",
+    ],
+    examples: [["register shoal-…", "the code as the operator gave it to you"]],
+    flags: {},
+    min: 0,
+    max: 1,
+    words: "none",
+    argvOnly: true,
+  },
+  passwd: {
+    usage: "",
+    summary: "change the password of your account",
+    details: [
+      "On the command line alone: it asks for the password of now and, twice, for the new one; or takes them from --password-file and " +
+      "--new-password-file, SHOAL_PASSWORD and SHOAL_NEW_PASSWORD.",
+      "The account's key stays, and so do logins of other devices, which are by keys of their own. --everywhere ends those: each other " +
+      "device needs the new password.",
+    ],
+    examples: [
+      ["passwd", "change it"],
+      ["passwd --everywhere", "somebody else knew the old one"],
+    ],
+    flags: {
+      everywhere: { help: "log out all other devices of the account", settable: false },
+      "new-password-file": { value: "FILE", help: "a file that holds the new password and nothing else" },
+    },
+    min: 0,
+    max: 0,
+    words: "none",
+    argvOnly: true,
+  },
+  devices: {
+    usage: "[revoke <device>]",
+    summary: "list the devices of your account, or make one log in with the password again",
+    details: [
+      "A device is enrolled by its first login with the password, and logs in by its key from then on. `revoke` takes that key from " +
+      "it: its session and its transfers end at once, and it needs the password. What it shared stays known as its own.",
+      "A new password set by the operator revokes all devices of the account.",
+    ],
+    examples: [
+      ["devices", "which devices may log in, and when each was seen"],
+      ["devices revoke old-laptop", "it was lost"],
+    ],
+    flags: {},
+    min: 0,
+    max: 2,
+    words: "devices",
+  },
+  logout: {
+    usage: "",
+    summary: "end the peer that serves this home, and forget how it logs in: the next start needs the password",
+    details: ["The coordinator takes this device's key from it; what is shared and what was fetched stays here."],
+    examples: [["logout", "before you give this machine away"]],
+    flags: {},
+    min: 0,
+    max: 0,
+    words: "none",
+  },
   help: {
     usage: "[command]",
     summary: "list the commands, or explain one",
@@ -349,7 +476,7 @@ export const commandTable = {
     max: 0,
     words: "none",
   },
-} as const satisfies Record<CommandName | "help", CommandSpec>;
+} as const satisfies Record<CommandName | "help" | "register", CommandSpec>;
 
 export type SpecName = keyof typeof commandTable;
 
@@ -382,9 +509,19 @@ export function buildCommand(
   const absolute = (path: string) => isAbsolute(path) ? path : join(context.cwd, path);
   switch (name) {
     case "share":
-      return { command: name, paths: words.map(absolute) };
-    case "find":
-      return { command: name, pattern: words[0]! };
+      return { command: name, paths: words.map(absolute), ...shareOptions(options) };
+    case "find": {
+      const { wanted, order } = readSearchWords(words);
+      return {
+        command: name,
+        wanted,
+        ...(order === undefined ? {} : { order }),
+        ...(options["offline"] === true ? { offline: true } : {}),
+        ...readLimit(options["limit"]),
+      };
+    }
+    case "watch":
+      return { command: name, change: watchChange(words) };
     case "remove":
       return { command: name, names: words };
     case "fetch":
@@ -416,6 +553,11 @@ export function buildCommand(
       return { command: name, account: words[0] ?? null };
     case "trust":
       return { command: name, account: words[0]! };
+    case "passwd":
+      // Both are asked for once it is known who is asked.
+      return { command: name, oldPassword: "", newPassword: "", everywhere: options["everywhere"] === true };
+    case "devices":
+      return { command: name, revoke: revokedDevice(words) };
     default:
       return { command: name };
   }
@@ -438,6 +580,44 @@ export function fetchOptions(options: OptionValues, context: CommandContext): Fe
     ...readLevel(priority, context.fetch),
     sync: options["no-sync"] === true ? false : context.fetch.sync,
   };
+}
+
+function shareOptions(
+  { to, about }: OptionValues,
+): Pick<Extract<Command, { command: "share" }>, "audience" | "description"> {
+  if (typeof about === "string" && new TextEncoder().encode(about).length > limits.descriptionBytesMax) {
+    throw new UsageError(`Cannot say so much about it: at most ${limits.descriptionBytesMax} bytes`);
+  }
+  if (typeof about === "string" && /\p{Cc}/u.test(about)) {
+    throw new UsageError("Cannot say that about it: it holds a control character");
+  }
+  return {
+    ...(typeof to === "string" ? { audience: parseAudience(to) } : {}),
+    ...(typeof about === "string" ? { description: about } : {}),
+  };
+}
+
+function readLimit(limit: OptionValues[string]): { readonly limit?: number } {
+  if (typeof limit !== "string") return {};
+  if (/^[1-9]\d{0,8}$/.test(limit)) return { limit: Number(limit) };
+  throw new UsageError(`Cannot show ${JSON.stringify(limit)} files: it is no number`, { hint: "Write --limit 20" });
+}
+
+/** Reads which standing search is to be begun, or which are to be ended; without a word, or with `list`, neither. */
+function watchChange(words: readonly string[]): WatchChange | null {
+  const [action, ...rest] = words;
+  if (action === undefined || (action === "list" && rest.length === 0)) return null;
+  if (action === "remove" && rest.length > 0 && rest.every((word) => word === "all" || /^\d+$/.test(word))) {
+    return { kind: "remove", watches: fetchNumbers("watch", rest) };
+  }
+  const { wanted, order } = readSearchWords(words);
+  if (order !== undefined) {
+    throw new UsageError("Cannot watch in an order: what appears is told as it comes", { hint: "Leave sort: out" });
+  }
+  if (wanted.youngerMs !== undefined || wanted.olderMs !== undefined) {
+    throw new UsageError("Cannot watch by age: what appears is new", { hint: "Leave age: out" });
+  }
+  return { kind: "add", wanted, words };
 }
 
 function readTimeout(timeout: OptionValues[string], { timeoutMs, timeoutTold }: FetchDefaults) {
@@ -481,6 +661,18 @@ function limitChange([direction, rate, number]: readonly string[]): LimitChange 
     bytesPerSecond: parseRate(rate, "the rate") ?? null,
     number: number === undefined ? null : Number(number),
   };
+}
+
+/** Reads which device is to be revoked; without a word none is. */
+function revokedDevice([action, device]: readonly string[]): string | null {
+  if (action === undefined) return null;
+  if (action === "revoke" && device !== undefined) return device;
+  throw new UsageError(
+    action === "revoke"
+      ? "Cannot revoke a device: name one"
+      : `Cannot read "${action}": devices takes nothing but revoke after it`,
+    { hint: "Write devices, or devices revoke old-laptop" },
+  );
 }
 
 /** Reads which fetches are meant. */

@@ -71,6 +71,8 @@ async function candidatesFor(
     }
     case "commands":
       return starting(commandWords);
+    case "devices":
+      return starting(before.length === 1 ? ["revoke"] : []);
     case "limits":
       return starting([["up", "down"], ["unlimited"]][before.length - 1] ?? []);
     case "fetches":

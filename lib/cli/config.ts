@@ -76,6 +76,10 @@ export interface PeerConfig {
   readonly quiet: boolean;
   readonly verbose: boolean;
   readonly context: CommandContext;
+  /** An account is to be made first. */
+  readonly register: { readonly code: string | undefined } | undefined;
+  /** Absolute; of `passwd`. */
+  readonly newPasswordFile: string | undefined;
   /** Undefined opens the prompt, or reads commands from a pipe. */
   readonly command: Command | undefined;
 }
@@ -90,7 +94,7 @@ export type PeerInvocation =
  * @throws {UsageError} If argv, the environment or the config file say what cannot be.
  */
 export function readInvocation(args: readonly string[], around: Surroundings): PeerInvocation {
-  const words = parseWords(args, allPeerFlags);
+  const words = withAddress(parseWords(args, allPeerFlags));
   const { values: asked } = parseFlags(args, allPeerFlags, { env: () => undefined, config: {} });
   if (asked.version === true) return { kind: "version", json: asked.json === true };
   if (asked.help === true || commandNamed(words[0] ?? "") === "help") return helpFor(words);
@@ -110,13 +114,17 @@ export function readInvocation(args: readonly string[], around: Surroundings): P
   const context = contextOf(values, around.cwd);
   const command = name === undefined ? undefined : readCommand(name, words.slice(2), values, context);
   if (command?.kind === "help") return command;
-  const { user, device, "password-file": passwordFile } = values;
+  const { user, device, "password-file": passwordFile, "new-password-file": newPasswordFile } = values;
+  const pathOf = (value: string | boolean | undefined) =>
+    typeof value === "string" ? absolute(value, around.cwd) : undefined;
   return {
     kind: "run",
     config: {
       coordinator,
       user: text(user),
-      passwordFile: typeof passwordFile === "string" ? absolute(passwordFile, around.cwd) : undefined,
+      passwordFile: pathOf(passwordFile),
+      newPasswordFile: pathOf(newPasswordFile),
+      register: command?.kind === "register" ? { code: command.code } : undefined,
       device: text(device),
       folders,
       bandwidth: bandwidthOf(values),
@@ -124,9 +132,15 @@ export function readInvocation(args: readonly string[], around: Surroundings): P
       quiet: values.quiet === true,
       verbose: values.verbose === true,
       context,
-      command: command?.command,
+      command: command?.kind === "command" ? command.command : undefined,
     },
   };
+}
+
+/** Adds the address that stands in an invite's code: `register shoal-…@host:port` needs no other. */
+function withAddress(words: readonly string[]): readonly string[] {
+  const address = words[0] === "register" ? words[1]?.split("@", 2)[1] : undefined;
+  return address ? [address, ...words] : words;
 }
 
 function helpFor(words: readonly string[]): PeerInvocation {

@@ -8,15 +8,24 @@ import { escapeName, escapeText } from "../core/escape.ts";
 import type { FileEvent, PeerEvent } from "../peer/commands.ts";
 import type { Ambiguous } from "./ambiguity.ts";
 import { formatAgo, formatDuration, formatRate, formatSize } from "./amounts.ts";
+import { formatAudience } from "../peer/audience_words.ts";
 import type { EventSink } from "./event_sink.ts";
 import type { Palette } from "./palette.ts";
 import type { ProgressBoard } from "./progress_board.ts";
 import type { Screen } from "./screen.ts";
 import { type Cell, type Column, formatTable } from "./table.ts";
 import { displayWidth } from "./width.ts";
+import { quoteWord } from "./words.ts";
 
 type EventOf<T extends PeerEvent["type"]> = Extract<PeerEvent, { type: T }>;
-type RowEvent = EventOf<"peer"> | EventOf<"file"> | EventOf<"transfer"> | EventOf<"receipt"> | EventOf<"limit">;
+type RowEvent =
+  | EventOf<"peer">
+  | EventOf<"file">
+  | EventOf<"transfer">
+  | EventOf<"receipt">
+  | EventOf<"limit">
+  | EventOf<"device">
+  | EventOf<"watch">;
 
 type LineEvent = Exclude<PeerEvent, RowEvent | EventOf<"progress" | "listed" | "fetching">>;
 
@@ -54,11 +63,26 @@ const fileColumns: readonly Column[] = [
   { title: "HOLDERS", align: "right", drop: 1 },
   { title: "ID", short: shortId, drop: 2 },
 ];
+/** Where one of the files has such a thing to tell. */
+const audienceColumn: Column = { title: "FOR", cut: "end", drop: 3 };
+const descriptionColumn: Column = { title: "ABOUT", cut: "end", drop: 4 };
+const watchColumns: readonly Column[] = [
+  { title: "#", align: "right" },
+  { title: "WATCHED", cut: "end" },
+  { title: "STATE", cut: "end" },
+];
 const peerColumns: readonly Column[] = [
   { title: "ACCOUNT", cut: "end" },
   { title: "DEVICE", cut: "end" },
   { title: "STATE" },
   { title: "SINCE", drop: 1 },
+];
+const deviceColumns: readonly Column[] = [
+  { title: "DEVICE", cut: "end" },
+  { title: "STATE" },
+  { title: "SINCE", drop: 1 },
+  { title: "LOGS IN BY" },
+  { title: "ENROLLED", drop: 2 },
 ];
 const transferColumns: readonly Column[] = [
   { title: "#", align: "right" },
@@ -97,6 +121,7 @@ const emptyNotices: Readonly<Record<string, string>> = {
   cancel: "Nothing is being fetched",
   priority: "Nothing is being fetched",
   receipts: "Nothing was fetched here yet",
+  watch: "Nothing is watched; watch <word> begins",
 };
 
 /** Shows the events of one command. */
@@ -125,6 +150,8 @@ export class TextRenderer implements EventSink {
       case "transfer":
       case "receipt":
       case "limit":
+      case "watch":
+      case "device":
         if (this.#rows.length >= rowsMax || (this.#rows[0] ?? event).type !== event.type) this.#flush();
         this.#rows.push(event);
         return;
@@ -183,8 +210,23 @@ export class TextRenderer implements EventSink {
       case "shared":
         this.#options.board.remove(this, event.name);
         return this.#data(
-          this.#withId(`${good("shared")} ${escapeName(event.name)} (${formatSize(event.bytes)})`, event.id),
+          this.#withId(
+            `${good("shared")} ${escapeName(event.name)} (${formatSize(event.bytes)})` +
+              (event.audience === undefined ? "" : ` with ${escapeText(formatAudience(event.audience))}`),
+            event.id,
+          ),
         );
+      case "found": {
+        const about = event.description === undefined ? "" : `: ${escapeText(event.description)}`;
+        return this.#data(
+          this.#withId(
+            `${good("found")} ${escapeName(event.name)} (${formatSize(event.bytes)}, watch ${event.watch})${about}`,
+            event.id,
+          ),
+        );
+      }
+      case "unwatched":
+        return this.#data(`${good("ended")} watch ${event.number}: ${escapeText(event.words.join(" "))}`);
       case "removed":
         return this.#data(`${good("removed")} ${escapeName(event.name)}`);
       case "fetched":
@@ -210,6 +252,16 @@ export class TextRenderer implements EventSink {
         return this.#data(
           `${strong(escapeName(event.account))}  ${escapeText(event.fingerprint)}  ${paint(trustWords[event.trust])}`,
         );
+      }
+      case "revoked":
+        return this.#data(`${good("revoked")} ${escapeName(event.device)}: it needs the password to log in again`);
+      case "loggedOut":
+        return this.#data(`${good("logged out")} ${who(event)}: the next start needs the password`);
+      case "registered":
+        return this.#data(`${good("registered")} ${strong(escapeName(event.account))}`);
+      case "passwordChanged": {
+        const others = event.everywhere ? "all other devices need the new one" : "other devices stay logged in";
+        return this.#data(`${good("changed")} the password of ${strong(escapeName(event.account))}; ${others}`);
       }
       case "trusted":
         return this.#data(`${good("trusted")} ${escapeName(event.account)}  ${dim(escapeText(event.fingerprint))}`);
@@ -358,8 +410,12 @@ function tableOf(rows: readonly RowEvent[], palette: Palette, nowMs: number): [r
   switch (rows[0]!.type) {
     case "peer":
       return [peerColumns, (rows as EventOf<"peer">[]).map((row) => peerCells(row, palette, nowMs))];
+    case "device":
+      return [deviceColumns, (rows as EventOf<"device">[]).map((row) => deviceCells(row, palette, nowMs))];
     case "file":
-      return [fileColumns, (rows as FileEvent[]).map((row) => fileCells(row, palette))];
+      return fileTable(rows as FileEvent[], palette);
+    case "watch":
+      return [watchColumns, (rows as EventOf<"watch">[]).map((row) => watchCells(row, palette))];
     case "receipt":
       return [receiptColumns, (rows as EventOf<"receipt">[]).map((row) => receiptCells(row, palette, nowMs))];
     case "limit":
@@ -375,6 +431,44 @@ function peerCells(event: EventOf<"peer">, palette: Palette, nowMs: number): Cel
     { text: escapeName(event.device) },
     event.online ? { text: "online", paint: palette.good } : { text: "away", paint: palette.dim },
     { text: formatAgo(event.changedAtMs, nowMs) },
+  ];
+}
+
+function deviceCells(event: EventOf<"device">, palette: Palette, nowMs: number): Cell[] {
+  const { device, isThis, online, changedAtMs, enrolledAtMs } = event;
+  return [
+    { text: escapeName(device) },
+    online
+      ? { text: isThis ? "online, this one" : "online", paint: palette.good }
+      : { text: isThis ? "away, this one" : "away", paint: palette.dim },
+    { text: formatAgo(changedAtMs, nowMs) },
+    enrolledAtMs === null ? { text: "password", paint: palette.warn } : { text: "key" },
+    { text: enrolledAtMs === null ? "" : formatAgo(enrolledAtMs, nowMs) },
+  ];
+}
+
+function fileTable(rows: readonly FileEvent[], palette: Palette): [readonly Column[], Cell[][]] {
+  const tellsAudience = rows.some(({ audience }) => audience !== undefined);
+  const tellsDescription = rows.some(({ description }) => description !== undefined);
+  const columns = [
+    ...fileColumns,
+    ...(tellsAudience ? [audienceColumn] : []),
+    ...(tellsDescription ? [descriptionColumn] : []),
+  ];
+  const cells = rows.map((row) => [
+    ...fileCells(row, palette),
+    ...(tellsAudience ? [{ text: escapeText(formatAudience(row.audience ?? null)) }] : []),
+    ...(tellsDescription ? [{ text: escapeText(row.description ?? "") }] : []),
+  ]);
+  return [columns, cells];
+}
+
+function watchCells({ number, words, state, why }: EventOf<"watch">, palette: Palette): Cell[] {
+  const paint = { watching: palette.good, waiting: palette.warn, refused: palette.bad }[state];
+  return [
+    { text: String(number) },
+    { text: escapeText(words.map(quoteWord).join(" ")) },
+    { text: why === undefined ? state : `${state}: ${escapeText(why)}`, paint },
   ];
 }
 

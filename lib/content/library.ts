@@ -10,6 +10,7 @@ import { bytesEqual, xorBytes } from "../core/bytes.ts";
 import { ShoalError, StoreError, storeErrorFrom } from "../core/errors.ts";
 import type { Content, ContentId } from "../core/ids.ts";
 import { mib } from "../core/limits.ts";
+import type { Audience } from "../core/audience.ts";
 import { openDatabase, type Schema, transact } from "./database.ts";
 import { type HashedFile, hashFile, type HashOptions } from "./file_hash.ts";
 import { type FileStamp, sameStamp, stampFrom } from "./file_stamp.ts";
@@ -28,6 +29,9 @@ export interface SharedFile {
   readonly content: Content;
   /** What it looked like when it was hashed. */
   readonly stamp: FileStamp;
+  readonly audience: Audience;
+  /** What its owner says of it; empty for nothing. */
+  readonly description: string;
 }
 
 /** What `share` tells, file by file. */
@@ -41,6 +45,10 @@ export type ShareEvent =
   | { readonly kind: "skipped"; readonly path: string; readonly reason: string };
 
 export interface ShareOptions {
+  /** For whom; what is not told stays as it was, and is everyone at first. */
+  readonly audience?: Audience | undefined;
+  /** What is said of it; what is not told stays as it was. */
+  readonly description?: string | undefined;
   /** The name to share a file under, or the one to put before a folder's names; else the path's last component. */
   readonly name?: string | undefined;
   /** Aborting rejects with the signal's reason; what was reported as shared stays shared. */
@@ -55,7 +63,15 @@ export interface LibraryOptions {
   /** Holds `hashes.db`. */
   readonly cacheFolder: string;
   /** Hashes one announced entry to the 32 bytes that `digest` combines; both ends of the control plane use the same. */
-  readonly entryHash: (name: string, content: Content) => Uint8Array;
+  readonly entryHash: (file: SharedFile) => Uint8Array;
+}
+
+/** A file that was hashed and is to be kept. */
+interface Fresh extends Pick<SharedFile, "name" | "path" | "content" | "stamp"> {
+  readonly layer: Uint8Array;
+  /** Undefined: as before. */
+  readonly audience: Audience | undefined;
+  readonly description: string | undefined;
 }
 
 /** What no longer is as it was shared. */
@@ -67,11 +83,16 @@ export interface Stale {
 
 const schema: Schema = {
   synchronous: "FULL",
-  migrations: [`CREATE TABLE entries (
+  migrations: [
+    `CREATE TABLE entries (
     name TEXT PRIMARY KEY, path TEXT NOT NULL, id TEXT NOT NULL, bytes INTEGER NOT NULL, mtimeMs INTEGER NOT NULL,
     ctimeMs INTEGER NOT NULL, inode INTEGER NOT NULL, layer BLOB NOT NULL
   ) STRICT;
-  CREATE INDEX entriesById ON entries (id)`],
+  CREATE INDEX entriesById ON entries (id)`,
+    // The audience is JSON; NULL is everyone.
+    `ALTER TABLE entries ADD COLUMN audience TEXT;
+  ALTER TABLE entries ADD COLUMN description TEXT NOT NULL DEFAULT ''`,
+  ],
 };
 
 /** Entries that wait for one sync, and bytes hashed since the last: few syncs for many files, none late for large ones. */
@@ -101,8 +122,10 @@ export class Library implements Disposable {
     this.#cache = cache;
     this.#entryHash = entryHash;
     // The layer stands last and is not read with the rest: it may be large.
-    const columns = "name, path, id, bytes, mtimeMs, ctimeMs, inode";
-    this.#put = db.prepare("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+    const columns = "name, path, id, bytes, mtimeMs, ctimeMs, inode, audience, description";
+    this.#put = db.prepare(
+      `INSERT OR REPLACE INTO entries (${columns}, layer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
     this.#drop = db.prepare("DELETE FROM entries WHERE name = ?");
     this.#get = db.prepare(`SELECT ${columns} FROM entries WHERE name = ?`);
     this.#all = db.prepare(`SELECT ${columns} FROM entries ORDER BY name`);
@@ -140,8 +163,8 @@ export class Library implements Disposable {
    * @throws {ShoalError} With code `unsafeName`, if its name cannot be shared.
    */
   async *share(path: string, options: ShareOptions = {}): AsyncGenerator<ShareEvent, void, undefined> {
-    const { name, signal, onProgress } = options;
-    let batch: { readonly file: SharedFile; readonly layer: Uint8Array }[] = [];
+    const { name, signal, onProgress, audience, description } = options;
+    let batch: Fresh[] = [];
     let hashedBytes = 0;
     for await (const found of walkShare(path, name)) {
       signal?.throwIfAborted();
@@ -155,7 +178,7 @@ export class Library implements Disposable {
           onProgress: (doneBytes, totalBytes) => onProgress?.(found.name, doneBytes, totalBytes),
         });
         const { content, stamp, layer } = hashed;
-        batch.push({ file: { name: found.name, path: found.path, content, stamp }, layer });
+        batch.push({ name: found.name, path: found.path, content, stamp, layer, audience, description });
         hashedBytes += content.bytes;
       } catch (error) {
         signal?.throwIfAborted();
@@ -272,12 +295,17 @@ export class Library implements Disposable {
   }
 
   /** Keeps a batch in one transaction and answers what to tell about it. */
-  #keep(batch: readonly { readonly file: SharedFile; readonly layer: Uint8Array }[]): ShareEvent[] {
+  #keep(batch: readonly Fresh[]): ShareEvent[] {
     if (batch.length === 0) return [];
     return this.#transact("write to", () =>
-      batch.map(({ file, layer }): ShareEvent => {
-        const before = this.get(file.name);
-        const { content, stamp } = file;
+      batch.map(({ layer, audience, description, ...hashed }): ShareEvent => {
+        const before = this.get(hashed.name);
+        const { content, stamp } = hashed;
+        const file: SharedFile = {
+          ...hashed,
+          audience: audience === undefined ? before?.audience ?? null : audience,
+          description: description ?? before?.description ?? "",
+        };
         if (before !== undefined) this.#fold(before);
         this.#put.run(
           file.name,
@@ -287,6 +315,8 @@ export class Library implements Disposable {
           stamp.mtimeMs,
           stamp.ctimeMs,
           stamp.inode,
+          file.audience === null ? null : JSON.stringify(file.audience),
+          file.description,
           layer,
         );
         this.#fold(file);
@@ -299,7 +329,7 @@ export class Library implements Disposable {
   /** Puts an entry into the digest, or takes it out again. */
   #fold(file: SharedFile): void {
     if (this.#digest === undefined) return;
-    this.#digest = xorBytes(this.#digest, this.#entryHash(file.name, file.content));
+    this.#digest = xorBytes(this.#digest, this.#entryHash(file));
   }
 
   /** Runs one transaction; if it is undone, so is what it did to the digest. */
@@ -347,5 +377,7 @@ function fileFrom(row: Record<string, unknown>): SharedFile {
       ctimeMs: row["ctimeMs"] as number,
       inode: row["inode"] as number,
     },
+    audience: row["audience"] === null ? null : JSON.parse(row["audience"] as string) as Audience,
+    description: row["description"] as string,
   };
 }

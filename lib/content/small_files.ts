@@ -6,7 +6,7 @@
  * (I/O: files)
  */
 
-import { dirname, join } from "node:path";
+import { existsSync } from "node:fs";
 import { type ShoalError, StoreError, storeErrorFrom } from "../core/errors.ts";
 import type { Content } from "../core/ids.ts";
 import { hashFile } from "./file_hash.ts";
@@ -41,10 +41,17 @@ export interface FinishedSmall<T extends SmallTarget> {
   readonly result: string | ShoalError;
 }
 
+/** A folder that files appear in. */
+interface SeenFolder {
+  readonly target: TargetFolder;
+  /** Whether there was nothing in it when it was seen first: no place in it is taken then. */
+  readonly wasEmpty: boolean;
+}
+
 export class SmallFiles<T extends SmallTarget> implements Disposable {
   readonly #leftovers: SmallLeftovers;
   /** The folders that files appear in, by their paths. */
-  readonly #folders = new Map<string, TargetFolder>();
+  readonly #folders = new Map<string, SeenFolder>();
 
   /** @throws {StoreError} If the list of what is being written cannot be made in `journalFolder`. */
   constructor(journalFolder: string) {
@@ -56,6 +63,8 @@ export class SmallFiles<T extends SmallTarget> implements Disposable {
    * @throws {StoreError} `exists`, where there is something else; and what PartFile would.
    */
   async look({ folder, path, content }: T, signal: AbortSignal): Promise<{ readonly there: string } | "free"> {
+    const seen = this.#folderOf(folder, path);
+    if (seen.wasEmpty) return "free";
     const finalPath = this.#finalPath(folder, path);
     const found = lstatOrUndefined(finalPath);
     if (found === undefined) return "free";
@@ -75,7 +84,7 @@ export class SmallFiles<T extends SmallTarget> implements Disposable {
   write(target: T, bytes: Uint8Array): SmallPart<T> {
     const finalPath = this.#finalPath(target.folder, target.path);
     const partPath = this.#partPath(finalPath);
-    const folder = this.#folderOf(target.folder, target.path);
+    const folder = this.#folderOf(target.folder, target.path).target;
     let file: Deno.FsFile | undefined;
     try {
       if (target.sync) file = writeOpen(partPath, bytes);
@@ -123,28 +132,42 @@ export class SmallFiles<T extends SmallTarget> implements Disposable {
   }
 
   #finalPath(folder: string, path: SafePath): string {
-    return this.#folderOf(folder, path).pathOf(path.slice(path.lastIndexOf("/") + 1));
+    return this.#folderOf(folder, path).target.pathOf(path.slice(path.lastIndexOf("/") + 1));
   }
 
   #partPath(finalPath: string): string {
     return `${finalPath}${this.#leftovers.suffix}`;
   }
 
-  #folderOf(folder: string, path: SafePath): TargetFolder {
-    const key = join(folder, dirname(path));
-    let target = this.#folders.get(key);
-    if (target === undefined) this.#folders.set(key, target = TargetFolder.open(folder, path));
-    return target;
+  #folderOf(folder: string, path: SafePath): SeenFolder {
+    const key = `${folder}\0${path.slice(0, path.lastIndexOf("/") + 1)}`;
+    let seen = this.#folders.get(key);
+    if (seen === undefined) {
+      const target = TargetFolder.open(folder, path);
+      this.#folders.set(key, seen = { target, wasEmpty: isEmpty(target.path) });
+    }
+    return seen;
   }
 }
 
 /** @throws {ShoalError} If the name was taken meanwhile, or the file is gone. */
 function giveName({ partPath, finalPath }: SmallPart<SmallTarget>): void {
   try {
-    if (lstatOrUndefined(finalPath) !== undefined) throw taken(finalPath);
+    // A link that leads nowhere is not seen by this, which takes a tenth of the time of a look that does; `look` saw it.
+    if (existsSync(finalPath)) throw taken(finalPath);
     Deno.renameSync(partPath, finalPath);
   } catch (error) {
     throw storeErrorFrom(error, "finish", partPath);
+  }
+}
+
+/** Whether there is nothing in a folder; not, if that cannot be seen. */
+function isEmpty(path: string): boolean {
+  try {
+    for (const _ of Deno.readDirSync(path)) return false;
+    return true;
+  } catch {
+    return false;
   }
 }
 

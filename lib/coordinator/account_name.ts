@@ -1,6 +1,7 @@
 /**
- * account_name: which names an account may have. Law: two names that a person cannot tell apart by case, Unicode form or
- * invisible characters are never two accounts; `foldAccount` is what all spellings of one have in common.  (pure)
+ * account_name: which names an account may have: UsernameCaseMapped (RFC 8265 §3.3) in the letters of one script. Law: two names that a
+ * person cannot tell apart by case, width, Unicode form or invisible characters are never two accounts; `foldAccount` is what
+ * all spellings of one have in common, `lookAlikeKey` what those have that only look the same.  (pure)
  */
 
 import { Buffer } from "node:buffer";
@@ -8,15 +9,27 @@ import { UsageError } from "../core/errors.ts";
 import { escapeName } from "../core/escape.ts";
 import { limits } from "../core/limits.ts";
 import { foldAccount } from "../session/opaque.ts";
+import { mapWidth, refuseIdentifier } from "../session/precis.ts";
 
 /** Names that read as something else than a person in commands and messages. */
 const reserved = ["all", "anyone", "coordinator", "everyone", "me", "nobody", "none", "self", "shoal", "system"];
 
-/** Controls, formats (bidi, zero width), private use, surrogates, unassigned; separators of every kind. */
-const forbidden = /[\p{C}\p{Z}]/u;
+/** Scripts that are in use today (UAX #31, Table 5), and those that are written together (UTS #39 §5.2, highly restrictive). */
+const scripts: readonly (readonly string[])[] = [
+  ...["Latin", "Cyrillic", "Greek", "Arabic", "Armenian", "Bengali", "Devanagari", "Ethiopic", "Georgian", "Gujarati"],
+  ...["Gurmukhi", "Hebrew", "Kannada", "Khmer", "Lao", "Malayalam", "Myanmar", "Oriya", "Sinhala", "Tamil", "Telugu"],
+  ...["Thaana", "Thai", "Tibetan"],
+].map((script) => [script]).concat([
+  ["Latin", "Han", "Hiragana", "Katakana"],
+  ["Latin", "Han", "Bopomofo"],
+  ["Latin", "Han", "Hangul"],
+]);
+const ofOneScript = scripts.map((set) =>
+  new RegExp(`^[${["Common", "Inherited", ...set].map((script) => `\\p{scx=${script}}`).join("")}]*$`, "u")
+);
 
 /**
- * Reads a name for a new account; keeps its case, composes its characters (NFC).
+ * Reads a name for a new account; keeps its case, maps its width, composes its characters (NFC).
  * @throws {UsageError} If nobody may be called that.
  */
 export function parseAccountName(text: string): string {
@@ -25,19 +38,18 @@ export function parseAccountName(text: string): string {
       hint: "Choose letters and digits of one script, like ada or ada.lovelace",
     });
   };
-  if (!text.isWellFormed()) refuse("it is not legal Unicode");
-  const name = text.normalize("NFC");
+  const name = mapWidth(text).normalize("NFC");
   if (name === "") refuse("it is empty");
   if (Buffer.byteLength(name, "utf8") > limits.accountBytesMax) {
     refuse(`it is longer than ${limits.accountBytesMax} bytes`);
   }
-  if (forbidden.test(name)) refuse("it holds a space or an invisible character");
-  if (name !== name.normalize("NFKC")) refuse("it holds a character that looks like another one");
+  const reason = refuseIdentifier(name);
+  if (reason !== undefined) refuse(reason);
   if (/^\p{M}/u.test(name)) refuse("it begins with a combining mark");
   if (/^[-#]/.test(name)) refuse("it begins with - or #");
-  if (/\p{Script=Latin}/u.test(name) && /[\p{Script=Cyrillic}\p{Script=Greek}]/u.test(name)) {
-    refuse("it mixes scripts whose letters look alike");
-  }
-  if (reserved.includes(foldAccount(name))) refuse("the name is reserved");
+  if (!ofOneScript.some((letters) => letters.test(name))) refuse("its letters are not of one script that is in use");
+  const folded = foldAccount(name);
+  if (folded !== folded.normalize("NFC")) refuse("its lower case is another text in Unicode; write it in lower case");
+  if (reserved.includes(folded)) refuse("the name is reserved");
   return name;
 }

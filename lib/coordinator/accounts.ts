@@ -5,10 +5,9 @@
  */
 
 import { setImmediate } from "node:timers";
-import { Buffer } from "node:buffer";
 import { UsageError } from "../core/errors.ts";
-import { limits } from "../core/limits.ts";
 import { defaultStretching, foldAccount, loadOpaque, registerLocally, type Stretching } from "../session/opaque.ts";
+import { parsePassword } from "../session/password.ts";
 import { parseAccountName } from "./account_name.ts";
 import type { Store } from "./store/store.ts";
 
@@ -16,22 +15,6 @@ import type { Store } from "./store/store.ts";
 export interface Credential {
   readonly account: string;
   readonly password: string;
-}
-
-/**
- * Checks a password that is to be set.
- * @throws {UsageError} If it is empty, too long, or holds what no terminal types. The message does not repeat it.
- */
-export function parsePassword(text: string): string {
-  const refuse = (reason: string): never => {
-    throw new UsageError(`Cannot use that password: ${reason}`, {
-      hint: `Choose 1 to ${limits.passwordBytesMax} bytes of text`,
-    });
-  };
-  if (text === "") refuse("it is empty");
-  if (Buffer.byteLength(text, "utf8") > limits.passwordBytesMax) refuse("it is too long");
-  if (!text.isWellFormed() || /\p{Cc}/u.test(text)) refuse("it holds a control character");
-  return text;
 }
 
 /**
@@ -62,6 +45,8 @@ export class PendingAccounts {
   readonly #serverSetup: string;
   readonly #stretching: Stretching;
   readonly #clock: () => number;
+  readonly #onRefused: (account: string) => void;
+  readonly #onAdded: (account: string) => void;
   readonly #waiting = new Map<string, Credential>();
   /** Registrations under way, for logins that come meanwhile. */
   readonly #running = new Map<string, Promise<void>>();
@@ -69,10 +54,13 @@ export class PendingAccounts {
   #stretched: Promise<void> = Promise.resolve();
 
   constructor(
-    { store, serverSetup, clock, stretching = defaultStretching }: {
+    { store, serverSetup, clock, onRefused, onAdded = () => {}, stretching = defaultStretching }: {
       readonly store: Store;
       readonly serverSetup: string;
       readonly clock: () => number;
+      /** Told of a name that was not added, for it looks like another account's. */
+      readonly onRefused: (account: string) => void;
+      readonly onAdded?: (account: string) => void;
       readonly stretching?: Stretching;
     },
   ) {
@@ -80,6 +68,8 @@ export class PendingAccounts {
     this.#serverSetup = serverSetup;
     this.#stretching = stretching;
     this.#clock = clock;
+    this.#onRefused = onRefused;
+    this.#onAdded = onAdded;
   }
 
   /** Asks for accounts; `registerAll` makes them, `settle` sooner where somebody waits. */
@@ -128,7 +118,9 @@ export class PendingAccounts {
       account,
       stretching: this.#stretching,
     });
-    await this.#store.putAccount(account, record, { overwrite: false, nowMs: this.#clock() });
+    const put = await this.#store.putAccount(account, record, { overwrite: false, nowMs: this.#clock() });
+    if (put === "lookAlike") this.#onRefused(account);
+    else if (put === "added") this.#onAdded(account);
   }
 
   /**

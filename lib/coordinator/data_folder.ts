@@ -7,6 +7,8 @@
  *     coordinator.db        accounts, devices, shares (store/)
  *     coordinator.lock      ownership; says which process has it
  *     admin.sock            the way in for further commands (admin.ts)
+ *     admin.token           lets machines read metrics (admin_token.ts)
+ *     audit.jsonl           who logged in and what was administered (audit.ts); audit.1.jsonl … are older
  */
 
 import { createHash } from "node:crypto";
@@ -25,6 +27,8 @@ export function dataPaths(folder: string) {
     database: join(folder, "coordinator.db"),
     lock: join(folder, "coordinator.lock"),
     socket: socketPath(folder),
+    adminToken: join(folder, "admin.token"),
+    audit: join(folder, "audit.jsonl"),
   };
 }
 
@@ -105,14 +109,15 @@ export function isSocketFolderSafe({ folder, socket }: DataPaths): boolean {
 
 /**
  * Reads a secret file; undefined where there is none.
+ * @param ifExposed What is to be done if others may have read it.
  * @throws {StoreError} If others can read it, or it cannot be read.
  */
-export function readPrivateFile(path: string): string | undefined {
+export function readPrivateFile(path: string, ifExposed: string): string | undefined {
   try {
     const { mode } = Deno.statSync(path);
     if (mode !== null && (mode & 0o077) !== 0) {
       throw new StoreError("io", "read", path, "others can read it", {
-        hint: `Run chmod 600 on it; if others may have read it, every password of this coordinator must be set anew`,
+        hint: `Run chmod 600 on it; if others may have read it, ${ifExposed}`,
       });
     }
     return Deno.readTextFileSync(path);

@@ -4,13 +4,16 @@
  * once;  3) nothing that a datagram causes ends the loop: a mistake of ours costs that datagram and a line in the log.
  */
 
-import type { Datagrams } from "../core/transport.ts";
+import type { Datagrams, Endpoint } from "../core/transport.ts";
 import { limits } from "../core/limits.ts";
 import { OpaqueQueue } from "./opaque_queue.ts";
 import { type ConnectPinned, Prober } from "./prober.ts";
+import type { News } from "./role/news.ts";
+import { type RoleTallies, TimeTally } from "./role/tallies.ts";
 import type { Effect, Input, LogEvent, RoleFigures } from "./role/types.ts";
 import type { Store } from "./store/store.ts";
-import { StoreQueue } from "./store_queue.ts";
+import { StoreQueue, type StoreQueueFigures } from "./store_queue.ts";
+import type { Tracing } from "./tracing.ts";
 
 /** What the driver needs of the role. */
 export interface Role {
@@ -18,6 +21,7 @@ export interface Role {
   readonly wakeAtMs: number;
   handle(input: Input, nowMs: number): readonly Effect[];
   figures(): RoleFigures;
+  readonly tallies: RoleTallies;
 }
 
 export interface DriverOptions {
@@ -31,9 +35,33 @@ export interface DriverOptions {
   /** Runs before an account is looked up for a login. */
   readonly settleAccount: (account: string) => Promise<void>;
   readonly log: (event: LogEvent) => void;
+  /** Tells the other coordinators on the store, where there can be some. */
+  readonly tell?: (news: News) => void;
+  readonly tracing: Tracing;
   /** Hears of mistakes of ours that were survived. */
   readonly onFault: (error: unknown) => void;
 }
+
+/** What the role and the ring around it count, for metrics. */
+export interface DriverTallies extends RoleTallies {
+  readonly store: StoreQueueFigures;
+  /** Handed to the system, and dropped because it took too many too slowly. */
+  readonly datagramsOut: number;
+  readonly datagramsDropped: number;
+  /** How long the role took for a datagram and what it caused at once: for one of `timedOneOf`. */
+  readonly handlingTimes: TimeTally;
+}
+
+/** Of so many datagrams one is timed: reading the clock for each would cost more than some take. */
+const timedOneOf = 64;
+
+/** A datagram that comes so soon after it is asked for, in milliseconds, was there already. */
+const waitedMsMax = 0.02;
+/** Of those that are timed so large a part was there: then the loop is behind. The part is smoothed over so many. */
+const behindShare = 0.9;
+const behindSmoothing = 16;
+/** The role is told so often, in milliseconds. */
+const behindEveryMs = 100;
 
 /** The longest wait that a timer can be set to, in milliseconds. */
 const timerMsMax = 2 ** 31 - 1;
@@ -44,6 +72,12 @@ export class Driver {
   readonly #opaqueQueue: OpaqueQueue;
   readonly #prober: Prober;
   #sends = 0;
+  #datagramsOut = 0;
+  #datagramsDropped = 0;
+  #untilTimed = timedOneOf;
+  readonly #handlingTimes = TimeTally.ofDatagrams();
+  #waitingShare = 0;
+  #behindAtMs = -Infinity;
   #whenSent: (() => void) | undefined;
   #alarm: ReturnType<typeof setTimeout> | undefined;
   #alarmAtMs = Infinity;
@@ -57,16 +91,37 @@ export class Driver {
       store: options.store,
       settleAccount: options.settleAccount,
       answered: (token, answer) => this.give({ kind: "stored", token, answer }),
+      tracing: options.tracing,
     });
   }
 
   /** Receives until the socket is closed. */
   async run(): Promise<void> {
+    const { datagrams } = this.#options;
     for (;;) {
-      const datagram = await this.#options.datagrams.receive();
+      const isTimed = --this.#untilTimed === 0;
+      const askedAtMs = isTimed ? performance.now() : 0;
+      const datagram = await datagrams.receive();
       if (datagram === undefined) return;
+      if (!isTimed) {
+        this.give({ kind: "datagram", ...datagram });
+        continue;
+      }
+      this.#untilTimed = timedOneOf;
+      const fromMs = performance.now();
       this.give({ kind: "datagram", ...datagram });
+      const untilMs = performance.now();
+      this.#handlingTimes.note(untilMs - fromMs);
+      this.#noteWait(fromMs - askedAtMs, untilMs);
     }
+  }
+
+  /** Notes how long the loop waited for a datagram: one that always finds one is behind. */
+  #noteWait(waitedMs: number, nowMs: number): void {
+    this.#waitingShare += (Number(waitedMs < waitedMsMax) - this.#waitingShare) / behindSmoothing;
+    if (this.#waitingShare < behindShare || nowMs < this.#behindAtMs + behindEveryMs) return;
+    this.#behindAtMs = nowMs;
+    this.give({ kind: "behind" });
   }
 
   /** Gives the role an input now, and does what it says. */
@@ -85,13 +140,26 @@ export class Driver {
     return this.#options.role.figures();
   }
 
-  /** Tells every peer that this coordinator stops, waits for what was begun but not past the deadline, and closes the socket. */
-  async stop(deadlineMs: number): Promise<void> {
+  /** What only metrics tell. */
+  tallies(): DriverTallies {
+    return {
+      ...this.#options.role.tallies,
+      store: this.#storeQueue.figures(),
+      datagramsOut: this.#datagramsOut,
+      datagramsDropped: this.#datagramsDropped,
+      handlingTimes: this.#handlingTimes,
+    };
+  }
+
+  /**
+   * Tells every peer that this coordinator stops and where to go instead, waits for what was begun but not past the deadline, and
+   * closes the socket.
+   */
+  async stop(deadlineMs: number, elsewhere: readonly Endpoint[]): Promise<void> {
     if (this.#stopped) return;
-    this.give({ kind: "drain" });
     let timer: ReturnType<typeof setTimeout> | undefined;
     const deadline = new Promise<void>((resolve) => timer = setTimeout(resolve, deadlineMs));
-    await Promise.race([deadline, this.#settled()]);
+    await Promise.race([deadline, this.#drain(elsewhere)]);
     clearTimeout(timer);
     this.#stopped = true;
     clearTimeout(this.#alarm);
@@ -100,8 +168,18 @@ export class Driver {
     this.#options.datagrams.close();
   }
 
-  async #settled(): Promise<void> {
+  /** Ends the sessions, a part at a time so that no CLOSE is dropped, then lets logins in their last step end as well. */
+  async #drain(elsewhere: readonly Endpoint[]): Promise<void> {
+    do {
+      this.give({ kind: "drain", elsewhere, atOnce: limits.closesAtOnce });
+      await this.#sent();
+    } while (!this.#stopped && this.#options.role.figures().sessions > 0);
+    await this.#opaqueQueue.idle();
     await this.#storeQueue.idle();
+    await this.#sent();
+  }
+
+  async #sent(): Promise<void> {
     while (this.#sends > 0) await new Promise<void>((resolve) => this.#whenSent = resolve);
   }
 
@@ -115,10 +193,14 @@ export class Driver {
         break;
       case "opaqueStart":
       case "opaqueFinish":
+      case "opaqueRegister":
         this.#opaqueQueue.push(effect);
         break;
       case "probe":
         this.#probe(effect);
+        break;
+      case "tell":
+        this.#options.tell?.(effect.news);
         break;
       case "log":
         this.#options.log(effect.event);
@@ -127,8 +209,12 @@ export class Driver {
   }
 
   async #send({ to, bytes }: Extract<Effect, { kind: "send" }>): Promise<void> {
-    if (this.#sends >= limits.sendsMax) return;
+    if (this.#sends >= limits.sendsMax) {
+      this.#datagramsDropped++;
+      return;
+    }
     this.#sends++;
+    this.#datagramsOut++;
     await this.#options.datagrams.send(bytes, to);
     if (--this.#sends === 0) this.#whenSent?.();
   }

@@ -19,6 +19,8 @@ export interface CoordinatorSecrets {
   /** The library's text form. */
   readonly serverSetup: string;
   readonly keys: CoordinatorKeys;
+  /** Tells these secrets from others, and nothing of them. */
+  readonly mark: string;
 }
 
 const keySchema = 1;
@@ -33,7 +35,7 @@ export async function openKeyFile(
   { mayCreate, random }: { readonly mayCreate: () => Promise<boolean>; readonly random: Random },
 ): Promise<CoordinatorSecrets> {
   await loadOpaque();
-  const stored = readPrivateFile(path);
+  const stored = readPrivateFile(path, "every password of this coordinator must be set anew");
   if (stored !== undefined) return parseKeyFile(stored, path);
   if (!await mayCreate()) {
     throw new StoreError("notFound", "read", path, "it is missing, and the accounts beside it need it", {
@@ -43,6 +45,14 @@ export async function openKeyFile(
   const made = { schema: keySchema, opaqueServerSetup: createServerSetup(), rootKey: formatBase64Url(random(32)) };
   writePrivateFile(path, `${JSON.stringify(made)}\n`);
   return secretsFrom(made.opaqueServerSetup, made.rootKey);
+}
+
+/** The error where a store's accounts are made by other keys than those of this file. */
+export function otherKeys(path: string): StoreError {
+  return new StoreError("integrity", "use", path, "the accounts of this store are made with other keys", {
+    hint:
+      "Give every coordinator of a database a copy of one key file; to a backup belongs the one that was kept with it",
+  });
 }
 
 function parseKeyFile(text: string, path: string): CoordinatorSecrets {
@@ -70,13 +80,16 @@ function isServerSetup(setup: string): boolean {
 function secretsFrom(serverSetup: string, rootKey: string): CoordinatorSecrets {
   const root = parseBase64Url(rootKey);
   const derive = (purpose: string) => new Uint8Array(hkdfSync("sha256", root, "", `shoal v1 ${purpose}`, 32));
+  const mark = hkdfSync("sha256", `${rootKey} ${serverSetup}`, "", "shoal v1 mark", 16);
   return {
     serverSetup,
+    mark: formatBase64Url(new Uint8Array(mark)),
     keys: {
       cookie: derive("cookie"),
       session: derive("session"),
       ticket: derive("ticket"),
       cursor: derive("cursor"),
+      login: derive("login"),
     },
   };
 }

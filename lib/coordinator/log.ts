@@ -8,14 +8,22 @@ import { escapeName, escapeText } from "../core/escape.ts";
 import { formatJsonLine } from "./json_line.ts";
 import type { LogEvent } from "./role/types.ts";
 
-export type LogFormat = "text" | "json";
-/** `quiet`: warnings and faults; `normal`: who comes and goes, too; `verbose`: every event. */
-export type LogLevel = "quiet" | "normal" | "verbose";
+export const logFormats = ["text", "json"] as const;
+export type LogFormat = typeof logFormats[number];
+/** Each shows what those before it do: mistakes of ours; what to look after; who comes and goes; every event. */
+export const logLevels = ["error", "warning", "info", "debug"] as const;
+export type LogLevel = typeof logLevels[number];
 
 const linesPerSecondMax = 100;
 
-/** Events that are shown with `verbose` alone. */
-const details: ReadonlySet<LogEvent["event"]> = new Set(["moved", "replaced"]);
+/** Events that are not of level `info`. */
+const eventLevels: Partial<Record<LogEvent["event"], LogLevel>> = {
+  moved: "debug",
+  replaced: "debug",
+  shed: "warning",
+};
+
+type Fields = Readonly<Record<string, string | number>>;
 
 export interface LogOptions {
   readonly format: LogFormat;
@@ -27,24 +35,33 @@ export interface LogOptions {
 
 export class Log {
   readonly #options: LogOptions;
+  /** May be changed while it runs. */
+  format: LogFormat;
+  level: LogLevel;
+  #linesLeftOut = 0;
   #second = 0;
   #lines = 0;
   #left = 0;
 
   constructor(options: LogOptions) {
     this.#options = options;
+    this.format = options.format;
+    this.level = options.level;
+  }
+
+  /** Lines that were over the bound of their second, since the start. */
+  get linesLeftOut(): number {
+    return this.#linesLeftOut;
   }
 
   /** Tells of an event of the role. */
   event({ event, ...fields }: LogEvent): void {
-    const { level } = this.#options;
-    if (level === "quiet" || (level === "normal" && details.has(event))) return;
-    this.#line("info", event, fields);
+    this.#line(eventLevels[event] ?? "info", event, fields);
   }
 
-  /** Tells what the operator should know, unless he wants quiet. */
+  /** Tells what the operator should know. */
   note(text: string): void {
-    if (this.#options.level !== "quiet") this.#line("info", "note", { text });
+    this.#line("info", "note", { text });
   }
 
   /** Tells what the operator should look after. */
@@ -59,7 +76,8 @@ export class Log {
     this.#line("error", "fault", where === undefined ? { text } : { text, where });
   }
 
-  #line(level: "info" | "warning" | "error", event: string, fields: Readonly<Record<string, string>>): void {
+  #line(level: LogLevel, event: string, fields: Fields): void {
+    if (logLevels.indexOf(level) > logLevels.indexOf(this.level)) return;
     const nowMs = this.#options.clock();
     const second = Math.floor(nowMs / 1000);
     if (second !== this.#second) {
@@ -68,19 +86,20 @@ export class Log {
       this.#lines = this.#left = 0;
       if (left > 0) this.#write(nowMs, "warning", "linesLeftOut", { count: String(left) });
     }
-    if (++this.#lines > linesPerSecondMax) this.#left++;
-    else this.#write(nowMs, level, event, fields);
+    if (++this.#lines <= linesPerSecondMax) return this.#write(nowMs, level, event, fields);
+    this.#left++;
+    this.#linesLeftOut++;
   }
 
-  #write(nowMs: number, level: string, event: string, fields: Readonly<Record<string, string>>): void {
+  #write(nowMs: number, level: LogLevel, event: string, fields: Fields): void {
     const time = new Date(nowMs).toISOString();
-    if (this.#options.format === "json") {
+    if (this.format === "json") {
       this.#options.write(formatJsonLine({ time, level, event, ...fields }));
       return;
     }
     const { text, ...others } = fields;
-    const told = Object.entries(others).map(([name, value]) => `${name}=${escapeName(value)}`);
-    const words = text === undefined ? [event, ...told] : [escapeText(text), ...told];
-    this.#options.write(`${time} ${level === "info" ? "" : `${level}: `}${words.join(" ")}`);
+    const told = Object.entries(others).map(([name, value]) => `${name}=${escapeName(String(value))}`);
+    const words = text === undefined ? [event, ...told] : [escapeText(String(text)), ...told];
+    this.#options.write(`${time} ${level === "info" || level === "debug" ? "" : `${level}: `}${words.join(" ")}`);
   }
 }

@@ -1,16 +1,20 @@
 /**
- * opaque_queue: the costly half of a login, one step at a time, with a turn of the loop between two, so that a crowd of logins
- * does not keep the coordinator from receiving. Law: bounded; over it the answer is `busy`, at once.
+ * opaque_queue: the costly half of a login or a registration, one step at a time, with turns of the loop between two, so that a crowd of logins
+ * does not keep the coordinator from receiving. Laws: 1) bounded; over it the answer is `busy`, at once;  2) of the thread's time steps take
+ * no more than a part, however many wait: datagrams and members' questions have the rest.
  */
 
 import { setImmediate } from "node:timers";
 import { fail, ok } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
-import { acceptLogin, answerLogin } from "../session/opaque.ts";
+import { acceptLogin, answerLogin, answerRegistration } from "../session/opaque.ts";
 import type { Effect, Input } from "./role/types.ts";
 
-type OpaqueEffect = Extract<Effect, { kind: "opaqueStart" | "opaqueFinish" }>;
-type OpaqueInput = Extract<Input, { kind: "opaqueStarted" | "opaqueFinished" }>;
+type OpaqueEffect = Extract<Effect, { kind: "opaqueStart" | "opaqueFinish" | "opaqueRegister" }>;
+type OpaqueInput = Extract<Input, { kind: "opaqueStarted" | "opaqueFinished" | "opaqueRegistered" }>;
+
+/** How long the loop has to itself after a step, in times of the step. Turns, not a timer: that would ring after a millisecond. */
+const restShare = 0.75;
 
 export class OpaqueQueue {
   readonly #serverSetup: string;
@@ -18,6 +22,7 @@ export class OpaqueQueue {
   readonly #waiting: OpaqueEffect[] = [];
   #running = false;
   #stopped = false;
+  #whenIdle: (() => void) | undefined;
 
   constructor(serverSetup: string, answered: (input: OpaqueInput) => void) {
     this.#serverSetup = serverSetup;
@@ -37,6 +42,11 @@ export class OpaqueQueue {
     setImmediate(() => this.#run());
   }
 
+  /** Resolves once no step waits. */
+  async idle(): Promise<void> {
+    while (this.#running) await new Promise<void>((resolve) => this.#whenIdle = resolve);
+  }
+
   /** Forgets what waits: nobody will be there for the answers. */
   stop(): void {
     this.#stopped = true;
@@ -47,11 +57,18 @@ export class OpaqueQueue {
     const effect = this.#waiting.shift();
     if (effect === undefined) {
       this.#running = false;
+      this.#whenIdle?.();
       return;
     }
+    const fromMs = performance.now();
     const input = this.#step(effect);
+    const untilMs = performance.now();
     if (!this.#stopped) this.#answered(input);
-    setImmediate(() => this.#run());
+    this.#rest(untilMs + restShare * (untilMs - fromMs));
+  }
+
+  #rest(untilMs: number): void {
+    setImmediate(() => performance.now() < untilMs ? this.#rest(untilMs) : this.#run());
   }
 
   #step(effect: OpaqueEffect): OpaqueInput {
@@ -61,9 +78,18 @@ export class OpaqueQueue {
       const answer = answerLogin(this.#serverSetup, effect.account, effect.record, effect.ke1);
       return { kind: "opaqueStarted", token, result: answer === undefined ? refusal : ok(answer) };
     }
+    if (effect.kind === "opaqueRegister") {
+      const response = answerRegistration(this.#serverSetup, effect.account, effect.request);
+      const noRequest = fail({ code: "protocol" as const, text: "that is no registration of a password" });
+      return { kind: "opaqueRegistered", token, result: response === undefined ? noRequest : ok(response) };
+    }
     const sessionKey = acceptLogin(effect.state, effect.ke3);
     return { kind: "opaqueFinished", token, result: sessionKey === undefined ? refusal : ok(sessionKey) };
   }
 }
 
-const answerKinds = { opaqueStart: "opaqueStarted", opaqueFinish: "opaqueFinished" } as const;
+const answerKinds = {
+  opaqueStart: "opaqueStarted",
+  opaqueFinish: "opaqueFinished",
+  opaqueRegister: "opaqueRegistered",
+} as const;

@@ -46,6 +46,10 @@ export const errorCodes = {
   interrupted: { wire: 21, exit: 130, retryable: true },
   /** The session is over (logged out, ended by a newer login of the same device, or expired). */
   sessionEnded: { wire: 22, exit: 5, retryable: true },
+  /** An account has this name, or one that looks the same. */
+  nameTaken: { wire: 23, exit: 10, retryable: false },
+  /** The account may search and fetch, not share. */
+  readOnly: { wire: 24, exit: 4, retryable: false },
 } as const satisfies Record<string, CodeRow>;
 
 export type ErrorCode = keyof typeof errorCodes;

@@ -24,14 +24,27 @@ export const limits = {
   cookieSlotMs: 30_000,
   /** A pending login is dropped after this, in milliseconds; argon2id on a slow machine takes a few seconds. */
   loginPendingMs: 30_000,
-  /** Logins in progress at a coordinator; each holds about 1.5 KiB. */
-  loginsPendingMax: 1024,
+  /** Logins in progress at a coordinator; each holds about 3 KiB. A crowd of 1,000 a second leaves each three seconds for its proof. */
+  loginsPendingMax: 4096,
   /** Second messages (tries) that strangers share a minute at one account. */
   loginTriesPerMinute: 10,
-  /** The allowance of each device that the account knows. */
+  /** The allowance of each device that the account knows, and of each in logins by key. */
   deviceTriesPerMinute: 10,
+  /** Logins by key in progress at a coordinator; each holds about 1 KiB. */
+  deviceLoginsPendingMax: 4096,
+  /** First messages of logins by key that lead to no known device, of one address; each costs the coordinator up to 0.3 ms. */
+  deviceStartsPerMinute: 64,
   /** Accounts whose tries are counted; a fixed table, shared by known and unknown names. */
   tryBucketsMax: 65_536,
+  /** Logins and requests of one proven address a second; of its block (IPv4 /24, IPv6 /64) four times as many. */
+  addressLoginsPerSecond: 1_000,
+  addressRequestsPerSecond: 20_000,
+  /** What one of them costs in these under full load, and what a request costs its account and an unknown key its address. */
+  loginPriceMax: 500,
+  requestPriceMax: 64,
+  deviceStartPriceMax: 16,
+  /** Buckets in each of these tables, which never forget: 0.5 MB each. */
+  addressBucketsMax: 65_536,
   /** Answers to unproven addresses a second, all together; above it they get silence. */
   unprovenAnswersPerSecond: 20_000,
   /** Sessions at one coordinator. */
@@ -40,6 +53,8 @@ export const limits = {
   sessionsPerAccountMax: 64,
   /** Answers to writes kept for repeated requests, a session. */
   answersKeptMax: 128,
+  /** They are kept so long after the last of them, in milliseconds: a peer gives a request up after `requestMs`. */
+  answersKeptMs: 30_000,
   /** Requests that a peer keeps in flight; under answersKeptMax, so that a repeat is never under the floor. */
   requestsInFlightMax: 32,
   /** Logins that wait for their turn of OPAQUE at a coordinator; each takes about 0.6 ms. */
@@ -53,10 +68,14 @@ export const limits = {
   /** Dial-backs of a coordinator under way at once, and how long one may take, in milliseconds. */
   probesMax: 64,
   probeMs: 3_000,
+  /** Coordinators of one network that a peer is told of. */
+  coordinatorsMax: 8,
   /** Commands that talk to a coordinator through its local socket at once. */
   adminConnectionsMax: 32,
   /** Datagrams handed to the system and not taken yet; more are lost, as on any full line. */
   sendsMax: 4096,
+  /** Sessions that a coordinator which stops ends in one go: half of what may wait for the system, so that no CLOSE is dropped. */
+  closesAtOnce: 2048,
   /** Smallest and first retransmission time-out, in milliseconds (RFC 6298 shape, with a floor for loopback). */
   retransmitMinMs: 10,
   retransmitFirstMs: 300,
@@ -90,8 +109,35 @@ export const limits = {
   devicesPerAccountMax: 256,
   /** Entries of one SHARE or REMOVE; the datagram is full before that. */
   entriesMax: 64,
+  /** Bytes of a share's description in UTF-8. */
+  descriptionBytesMax: 200,
+  /** Accounts and groups that one share is for, and the bytes of their names together: the largest share fits a datagram. */
+  audienceMembersMax: 8,
+  audienceBytesMax: 320,
+  /** Groups at a coordinator, accounts in one, and groups of one account: each look at a share of a group counts these. */
+  groupsMax: 1024,
+  groupMembersMax: 10_000,
+  groupsPerAccountMax: 64,
+  /** Words of one search; bytes of a file name's extension, and how many extensions, accounts and groups may be asked for. */
+  searchTermsMax: 8,
+  extensionBytesMax: 16,
+  filterNamesMax: 8,
   /** Candidates that one search looks at before it answers with what it has. */
   searchCandidatesMax: 20_000,
+  /** Candidates that are sorted at once; where there are more, the search goes along an index of the order instead. */
+  sortedCandidatesMax: 2_000,
+  /** Descriptions that a file is found by, of all who share it. */
+  descriptionsPerFileMax: 16,
+  /** Standing searches of one session, of one account, and in all. */
+  watchesPerSessionMax: 16,
+  watchesPerAccountMax: 64,
+  watchesMax: 65_536,
+  /** Standing searches that one SHARE is compared with; a busy machine tells no more. */
+  watchLooksMax: 2_048,
+  /** Characters of the globs of one standing search: each may be compared with every character of a name, for somebody else's SHARE. */
+  watchGlobMax: 64,
+  /** Files that one session is told of together; what is over it the session learns by a search. */
+  foundFilesMax: 32,
   /** Comparisons of characters that one search makes: a pattern and names made for each other cost 50 ms, not 10 s. */
   searchLooksMax: 10_000_000,
 
@@ -143,7 +189,7 @@ export const limits = {
   outstandingBytesMax: 64 * mib,
   /** Pieces whose blocks' hashes were asked for that a holder lets stand unanswered for one connection. */
   leavesMax: 256,
-  /** TAKEs that a holder lets stand unanswered for one connection: what it keeps of each is a ticket. */
+  /** Contents taken that a holder lets stand unanswered for one connection: what it keeps of each is its name. */
   takesMax: 256,
   /** Largest content that a TAKE may ask for: one piece, whose hash is the content's id, so that no manifest need travel. */
   takenBytesMax: 256 * kib,
@@ -159,8 +205,8 @@ export const limits = {
   ticketMs: 10 * 60 * 1000,
   /** Bytes of a ticket. */
   ticketBytesMax: 320,
-  /** Contents in one TICKETS; the datagram is full before that. */
-  ticketsMax: 32,
+  /** Contents of one ticket for a set: as many as the datagram that asks for it has room for. */
+  setMax: 30,
   /** Bytes of a device certificate (DER); ours have 248. */
   certificateBytesMax: 320,
   /** Downloads at once in one peer; more wait their turn. */
@@ -197,8 +243,38 @@ export const limits = {
   /** One dial-back a session in this time, in milliseconds; after one that failed, in the second. */
   probeEveryMs: 10_000,
   probeAgainMs: 60_000,
+  /** Dial-backs to one address a second, however many sessions it has, and how many at once: behind it may be others' machines too. */
+  addressProbesPerSecond: 16,
+  addressProbesMax: 256,
   /** Lowest port that is dialled back: below it are other people's services (mail, ssh). */
   probePortMin: 1024,
   /** Log events a second that a stranger can cause; more are not logged. */
   strangerLogsPerSecond: 10,
+
+  // Accounts
+  /** Sessions of invites at once; one lasts as long as its peer's proofs take. */
+  registrationsMax: 512,
+  /** How long such a session lives, in milliseconds, and how many names may be tried in it. */
+  registrationMs: 60_000,
+  registrationNamesMax: 10,
+  /** Invites that can still be used; what an operator can hand out in one go; how long they are good unless told, in milliseconds. */
+  invitesMax: 10_000,
+  invitesAtOnceMax: 100,
+  inviteMs: 7 * 24 * 60 * 60 * 1000,
+  /** Bytes of an invite's note. */
+  inviteNoteBytesMax: 200,
+  /** How long a spent or expired invite is listed, in milliseconds. */
+  inviteKeptMs: 90 * 24 * 60 * 60 * 1000,
+  /** Accounts an hour that open registration makes: of one address block (IPv4 /24, IPv6 /64), and in all. */
+  openRegistersPerBlock: 5,
+  openRegistersPerHour: 100,
+  /** Requests that change something, and others that the store answers, of one account in a second; and how many seconds' worth at once. */
+  accountRequestsPerSecond: 2_000,
+  accountBurstSeconds: 5,
+  /** Changes of a password that one account may begin in a minute: each is a try at the old one. */
+  passwordChangesPerMinute: 5,
+  /** A change of a password that was begun is forgotten after this, in milliseconds. */
+  passwordChangeMs: 60_000,
+  /** Accounts without a session whose spent requests are still counted. */
+  accountRatesMax: 65_536,
 } as const;

@@ -40,6 +40,18 @@ export function formatEndpoint(endpoint: Endpoint): string {
   return endpoint.ip.includes(":") ? `[${endpoint.ip}]:${endpoint.port}` : `${endpoint.ip}:${endpoint.port}`;
 }
 
+/** Reads what `formatEndpoint` wrote; undefined where it did not. */
+export function parseEndpoint(text: string): Endpoint | undefined {
+  const [, bracketed, bare, port] = /^(?:\[([0-9a-f:.%\w]+)\]|([0-9.]+)):(\d{1,5})$/i.exec(text) ?? [];
+  const ip = bracketed ?? bare;
+  return ip !== undefined && Number(port) >= 1 && Number(port) <= 65_535 ? { ip, port: Number(port) } : undefined;
+}
+
+/** Whether two endpoints are the same one. */
+export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
+  return a.port === b.port && a.ip === b.ip;
+}
+
 /** Tells whether an address is a loopback one (127.0.0.0/8, ::1, and 127/8 mapped into IPv6). */
 export function isLoopback(ip: string): boolean {
   return ip === "::1" || /^(::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/i.test(ip);

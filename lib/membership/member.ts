@@ -1,8 +1,8 @@
 /**
  * member: the peer's role in the control plane: log in, keep alive, ask, come back. Laws: 1) a function of its inputs, their times
- * and the randomness given at its making;  2) after the first login it comes back by itself, with growing and
- * jittered pauses, and never asks for the password again;  3) a request outlives a lost session: it goes out again in the next
- * one, until its own deadline;  4) at most one of a login attempt and a session is there; with neither it waits or has stopped.
+ * and the randomness given at its making;  2) after the first login it comes back by itself, with growing and jittered pauses, by the
+ * device's key, and has forgotten the password;  3) a request outlives a lost session: it goes out again in the next one, until its own
+ * deadline;  4) at most one of a login attempt and a session is there; with neither it waits or has stopped.
  * Spec: PROTOCOL.md "Login", "Requests", "Presence and shares"; the state table there is this file's, and login_attempt.ts's from
  * hello to enrol.  (pure)
  */
@@ -28,24 +28,23 @@ import {
   refuseUnknown,
   requestAnswers,
 } from "../wire/message.ts";
-import {
-  type Credentials,
-  deniedError,
-  firstTransaction,
-  jittered,
-  LoginAttempt,
-  type LoginOutcome,
-  type LoginState,
-  type Presence,
-  type Session,
-} from "./login_attempt.ts";
+import { firstTransaction, jittered, LoginAttempt, type LoginState, type Presence } from "./login_attempt.ts";
+import { deniedError, type LoginOutcome, type Session } from "./login_outcome.ts";
+import type { Credentials } from "./login_way.ts";
 import type { Alive, MemberEffect, MemberInput, MemberOptions } from "./types.ts";
 
 /** Handles of our own among the requests; callers' are positive. Keep-alives count down from theirs, one a session. */
 const leaveHandle = -1;
 const firstKeepAliveHandle = -2;
 
-/** First and longest pause between attempts to log in again, in milliseconds. */
+/** Where there are several coordinators one may be silent for this part of a keep-alive's interval, and at least so long in milliseconds. */
+const patiencePart = 0.25;
+const patienceMinMs = 400;
+/** A coordinator that is one of several is looked after so long after a request, in milliseconds. */
+const doubtMs = 1_000;
+
+/** First and longest pause between attempts to log in again, and that before another coordinator is tried, in milliseconds. */
+const retryNextMs = 100;
 const retryFirstMs = 500;
 const retryMaxMs = 15_000;
 
@@ -73,7 +72,15 @@ export class Member {
   #retryAtMs = Infinity;
   #failures = 0;
   #failedProofs = 0;
-  /** Whether this account and password have been right before. */
+  /** Coordinators still to be tried to which this peer was sent: a refusal of theirs says nothing about its own. */
+  #strangersLeft = 0;
+  /** LEAVE is out: where the session ends in another way, it has left all the same. */
+  #isLeaving = false;
+  /** When an attempt was given up whose AUTH may be let in all the same. */
+  #abandonedAtMs = -Infinity;
+  /** Coordinators of this network, and whether the person named the one that is talked to now. */
+  #coordinators = { count: 1, isNamed: true };
+  /** Whether these credentials have been right before. */
   #wasOnline = false;
   /** Whether an attempt that ended made the account key and never heard that it was taken. */
   #accountKeyIsNew = false;
@@ -122,11 +129,15 @@ export class Member {
     this.#effects = [];
     switch (input.kind) {
       case "login":
-        this.#credentials = { account: input.account, password: input.password };
-        this.#failures = 0;
-        this.#failedProofs = 0;
-        this.#wasOnline = false;
-        this.#beginAttempt(nowMs);
+        this.#login({
+          kind: "password",
+          account: input.account,
+          password: input.password,
+          pinned: input.pinned,
+        }, nowMs);
+        break;
+      case "loginByKey":
+        this.#login({ kind: "key", account: input.enrolment.account, enrolment: input.enrolment }, nowMs);
         break;
       case "datagram":
         this.#handleDatagram(input.bytes, nowMs);
@@ -139,6 +150,8 @@ export class Member {
           this.#fail(input.handle, new NetworkError("Cannot ask the coordinator: this peer is not logged in"));
         } else {
           this.#requests.add(input.handle, input.request, nowMs, input.timeoutMs);
+          // Where another coordinator could answer, it is soon known whether this one does.
+          if (this.#coordinators.count > 1) this.#statusAtMs = Math.min(this.#statusAtMs, nowMs + doubtMs);
         }
         break;
       case "presence":
@@ -147,8 +160,12 @@ export class Member {
           this.#statusAtMs = Math.min(this.#statusAtMs, nowMs);
         }
         break;
+      case "coordinators":
+        this.#coordinators = input;
+        break;
       case "leave":
-        if (this.#session !== undefined) this.#requests.add(leaveHandle, { kind: "leave" }, nowMs, 1_000);
+        this.#isLeaving = this.#session !== undefined;
+        if (this.#isLeaving) this.#requests.add(leaveHandle, { kind: "leave" }, nowMs, 1_000);
         else this.#leave();
         break;
       case "tick":
@@ -182,7 +199,7 @@ export class Member {
       this.#keepAliveHandle,
       { kind: "status", ...this.#presence },
       nowMs,
-      limits.requestMs,
+      this.#patienceMs,
     );
     this.#statusAtMs = nowMs + Math.ceil(this.#keepAliveMs * (0.7 + 0.3 * this.#options.random(1)[0]! / 256));
   }
@@ -191,7 +208,7 @@ export class Member {
     if (handle <= firstKeepAliveHandle) {
       if (handle !== this.#keepAliveHandle || this.#session === undefined) return;
       this.#lost(
-        new TimeoutError("Lost the coordinator: no answer to keep-alives", limits.requestMs, sends),
+        new TimeoutError("Lost the coordinator: no answer to keep-alives", this.#patienceMs, sends),
         nowMs,
       );
     } else if (handle === leaveHandle) {
@@ -207,18 +224,40 @@ export class Member {
     }
   }
 
+  /** How long a coordinator may be silent: where there is another one, that is asked before this one's devices are taken to be away. */
+  get #patienceMs(): number {
+    const { count } = this.#coordinators;
+    if (count === 1) return limits.requestMs;
+    // Where none answered in time, all may be slow.
+    const rounds = Math.floor(this.#failures / count);
+    return Math.min(limits.requestMs, Math.max(patienceMinMs, this.#keepAliveMs * patiencePart) * 2 ** rounds);
+  }
+
   // ---- logging in ----
+
+  #login(credentials: Credentials, nowMs: number): void {
+    this.#credentials = credentials;
+    this.#failures = 0;
+    this.#failedProofs = 0;
+    this.#wasOnline = false;
+    this.#beginAttempt(nowMs);
+  }
 
   /** Starts a login from HELLO; requests wait for the session that comes of it. */
   #beginAttempt(nowMs: number): void {
     this.#drop();
     const credentials = this.#credentials!;
     const accountKeyIsNew = this.#accountKeyIsNew;
-    const basis = { credentials, presence: () => this.#presence, accountKeyIsNew };
+    const patienceMs = this.#patienceMs;
+    const basis = { credentials, presence: () => this.#presence, accountKeyIsNew, patienceMs };
     this.#attempt = new LoginAttempt(this.#options, basis, nowMs);
   }
 
   #conclude(outcome: LoginOutcome | undefined, nowMs: number): void {
+    if (outcome?.kind === "denied" || outcome?.kind === "unproven" || outcome?.kind === "lost") {
+      if (this.#strangersLeft-- > 0) return this.#lost(outcome.error, nowMs);
+      this.#strangersLeft = 0;
+    }
     switch (outcome?.kind) {
       case "online":
         return this.#nowOnline(outcome, nowMs);
@@ -226,8 +265,10 @@ export class Member {
         this.#failedProofs = 0;
         return this.#lost(outcome.error, nowMs, outcome.waitMs);
       case "unproven":
-        // At a first login the password is wrong, or the version another; once they were right, a forgery is as likely, so it takes
-        // several in a row to be believed.
+        // The address may be somebody else's by now.
+        if (!this.#coordinators.isNamed && this.#credentials?.kind === "key") return this.#lost(outcome.error, nowMs);
+        // At a first login the password is wrong, or the key or the version another; once they were right, a forgery is as likely, so
+        // it takes several in a row to be believed.
         this.#failedProofs++;
         if (this.#wasOnline && this.#failedProofs < failedProofsMax) this.#lost(outcome.error, nowMs);
         else this.#deny(outcome.error);
@@ -241,10 +282,12 @@ export class Member {
 
   #nowOnline({ session, identity, alive }: LoginOutcome & { kind: "online" }, nowMs: number): void {
     this.#attempt = undefined;
+    this.#strangersLeft = 0;
     this.#session = session;
     this.#failures = 0;
     this.#failedProofs = 0;
     this.#wasOnline = true;
+    this.#credentials = { kind: "key", account: identity.account, enrolment: identity };
     this.#accountKeyIsNew = false;
     this.#statusPending = false;
     this.#keepAliveHandle--;
@@ -270,6 +313,7 @@ export class Member {
     const { channel, resetToken = this.#resetToken } = this.#session ?? this.#attempt ?? {};
     if (resetToken === undefined || envelope.sessionId !== channel?.sessionId) return;
     if (!bytesEqual(envelope.token, resetToken)) return;
+    if (this.#isLeaving) return this.#leave();
     this.#effects.push({
       kind: "offline",
       error: new NetworkError("The coordinator no longer knows this session: it was restarted"),
@@ -299,6 +343,10 @@ export class Member {
         this.#effects.push({ kind: "revoked", contents: message.contents, devices: message.devices });
         this.#statusAtMs = Math.min(this.#statusAtMs, nowMs);
         return;
+      case "found":
+        this.#send(channel.seal(encodeMessage(transaction, { kind: "done" })));
+        this.#effects.push(message);
+        return;
       case "close":
         this.#closed(message, nowMs);
         return;
@@ -309,7 +357,11 @@ export class Member {
 
   #closed(message: MessageOf<"close">, nowMs: number): void {
     const code = errorCodeFromWire(message.code);
-    if (code === "sessionEnded") {
+    if (code === "sessionEnded" && nowMs < this.#abandonedAtMs + limits.loginPendingMs) {
+      // The newer session is that of an attempt that was given up, which nobody has.
+      this.#abandonedAtMs = -Infinity;
+      this.#lost(new RemoteError(code, "The coordinator let in a login of this device that was given up"), nowMs);
+    } else if (code === "sessionEnded") {
       this.#deny(
         new RemoteError(code, "Logged out: this device logged in again elsewhere", {
           hint: "Run one peer for each home folder",
@@ -318,6 +370,8 @@ export class Member {
     } else if (code === "disabled" || code === "denied") {
       this.#deny(deniedError(code, this.#credentials!.account));
     } else {
+      this.#strangersLeft = message.elsewhere.length;
+      if (message.elsewhere.length > 0) this.#effects.push({ kind: "sentElsewhere", endpoints: message.elsewhere });
       this.#lost(new RemoteError(code, "The coordinator closed the session"), nowMs);
     }
   }
@@ -350,15 +404,24 @@ export class Member {
 
   /** The coordinator is out of reach: try again later, on and on. */
   #lost(error: ShoalError, nowMs: number, waitMs = 0): void {
+    if (this.#isLeaving) return this.#leave();
     const pauseMs = Math.max(
       waitMs,
-      jittered(Math.min(retryMaxMs, retryFirstMs * 2 ** this.#failures), this.#options.random),
+      jittered(this.#pauseMs, this.#options.random),
     );
     this.#failures++;
+    if (this.#attempt?.channel !== undefined) this.#abandonedAtMs = nowMs;
     this.#drop();
     this.#statusPending = false;
     this.#retryAtMs = nowMs + Math.ceil(pauseMs);
     this.#effects.push({ kind: "offline", error, retryInMs: Math.ceil(pauseMs) });
+  }
+
+  /** After each round of all coordinators a longer one; between them next to none. */
+  get #pauseMs(): number {
+    const { count } = this.#coordinators;
+    if ((this.#failures + 1) % count !== 0) return retryNextMs;
+    return Math.min(retryMaxMs, retryFirstMs * 2 ** Math.floor(this.#failures / count));
   }
 
   #deny(error: ShoalError): void {
@@ -374,6 +437,7 @@ export class Member {
   /** Forgets the session and the password; whoever still waits is told. */
   #stop(error: ShoalError): void {
     this.#drop();
+    this.#isLeaving = false;
     this.#credentials = undefined;
     for (const { handle } of this.#requests.expire(Infinity)) if (handle > 0) this.#fail(handle, error);
   }
@@ -398,6 +462,6 @@ export class Member {
 
 /** What AUTHENTICATED and ALIVE tell alike. */
 function aliveOf(message: Alive): Alive {
-  const { keepAliveMs, timeMs, ticketKeys, sharesMatch, observed, reachable } = message;
-  return { keepAliveMs, timeMs, ticketKeys, sharesMatch, observed, reachable };
+  const { keepAliveMs, timeMs, ticketKeys, sharesMatch, observed, reachable, coordinators } = message;
+  return { keepAliveMs, timeMs, ticketKeys, sharesMatch, observed, reachable, coordinators };
 }

@@ -4,7 +4,10 @@ import { type Endpoint, isLoopback } from "../core/transport.ts";
 
 /** Turns a platform address into an endpoint; IPv4 mapped into IPv6 (RFC 4291 §2.5.5.2) becomes IPv4. */
 export function addressOf(address: Deno.NetAddr): Endpoint {
-  const mapped = /^::ffff:(\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})$/i.exec(address.hostname);
+  // Looked at for each datagram, and nearly all are of IPv4.
+  const mapped = !address.hostname.startsWith("::")
+    ? null
+    : /^::ffff:(\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})$/i.exec(address.hostname);
   return { ip: mapped?.[1] ?? address.hostname, port: address.port };
 }
 

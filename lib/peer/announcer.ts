@@ -7,10 +7,11 @@
 
 import { Buffer } from "node:buffer";
 import type { Bytes } from "../core/bytes.ts";
-import { ShoalError } from "../core/errors.ts";
+import { RemoteError, ShoalError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import { sealedPayloadBytesMax } from "../wire/envelope.ts";
-import type { FileEntry, MessageOf, ShareEntry } from "../wire/message.ts";
+import type { AnswerOf, FileEntry, MessageOf, ShareEntry } from "../wire/message.ts";
+import { audienceBytes, sameAudience } from "../core/audience.ts";
 import type { Control } from "./control.ts";
 import { files } from "./pages.ts";
 
@@ -23,10 +24,14 @@ export interface AnnouncedLibrary {
   drop(names: readonly string[]): void;
 }
 
-/** Bytes that an entry takes beside its name: heads, id, size. */
-const entryOverheadBytes = 3 + 34 + 9 + 1;
+/** Bytes that an entry takes beside its texts: heads, id, size; and a member of its audience. */
+const entryOverheadBytes = 3 + 34 + 9 + 1 + 2 + 1;
+const memberOverheadBytes = 1 + 1 + 2;
 /** Requests handed to the control plane at once; it keeps limits.requestsInFlightMax of them in flight. */
 const batchesAtOnce = 2 * limits.requestsInFlightMax;
+
+/** How often a request is asked again that the coordinator is too busy for. */
+const busyTriesMax = 10;
 
 export class Announcer {
   readonly #control: Pick<Control, "request" | "setPresence">;
@@ -53,7 +58,7 @@ export class Announcer {
    */
   share(entries: readonly ShareEntry[]): Promise<void> {
     return this.#inTurn(async () => {
-      await this.#send(batch(entries, entryBytes, (some) => ({ kind: "share", entries: some })));
+      await this.#share(entries);
       this.present();
     });
   }
@@ -91,21 +96,48 @@ export class Announcer {
     const gone = [...listed.keys()].filter((name) => !ours.has(name));
     const missing = [...ours.values()].filter((entry) => {
       const there = listed.get(entry.name);
-      return there === undefined || there.id !== entry.id || there.bytes !== entry.bytes;
+      return there === undefined || there.id !== entry.id || there.bytes !== entry.bytes ||
+        there.description !== entry.description || !sameAudience(there.audience, entry.audience);
     });
     await this.#send(batch(gone, nameBytes, (names) => ({ kind: "remove", names, scope: "device" })));
-    await this.#send(batch(missing, entryBytes, (entries) => ({ kind: "share", entries })));
+    await this.#share(missing);
+  }
+
+  /** Announces entries. An account that may not share forgets them, or they would be announced for ever. */
+  async #share(entries: readonly ShareEntry[]): Promise<void> {
+    try {
+      await this.#send(batch(entries, entryBytes, (some) => ({ kind: "share", entries: some })));
+    } catch (error) {
+      if (error instanceof ShoalError && error.code === "readOnly") {
+        this.#library.drop(entries.map(({ name }) => name));
+        this.present();
+      }
+      throw error;
+    }
   }
 
   async #send(requests: readonly (MessageOf<"share"> | MessageOf<"remove">)[]): Promise<number> {
     let count = 0;
     for (let at = 0; at < requests.length; at += batchesAtOnce) {
       const answers = await Promise.all(
-        requests.slice(at, at + batchesAtOnce).map((request) => this.#control.request(request, 3 * limits.requestMs)),
+        requests.slice(at, at + batchesAtOnce).map((request) => this.#ask(request)),
       );
       for (const answer of answers) if (answer.kind === "removed") count += answer.count;
     }
     return count;
+  }
+
+  /** Asks, and again where the account's rate is spent: a long list takes its time. */
+  async #ask(request: MessageOf<"share"> | MessageOf<"remove">): Promise<AnswerOf<"share"> | AnswerOf<"remove">> {
+    for (let tries = 1;; tries++) {
+      try {
+        return await this.#control.request(request, 3 * limits.requestMs);
+      } catch (error) {
+        const isBusy = error instanceof RemoteError && error.code === "busy" && error.retryAfterMs > 0;
+        if (!isBusy || tries >= busyTriesMax) throw error;
+        await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs));
+      }
+    }
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
@@ -117,8 +149,9 @@ export class Announcer {
   }
 }
 
-function entryBytes(entry: ShareEntry): number {
-  return entryOverheadBytes + Buffer.byteLength(entry.name);
+function entryBytes({ name, audience, description }: ShareEntry): number {
+  const members = memberOverheadBytes * (audience?.length ?? 0) + audienceBytes(audience);
+  return entryOverheadBytes + Buffer.byteLength(name) + Buffer.byteLength(description) + members;
 }
 
 function nameBytes(name: string): number {

@@ -5,6 +5,8 @@
  */
 
 import type { ErrorCode } from "../core/errors.ts";
+import type { Audience } from "../core/audience.ts";
+import type { SearchOrder } from "../wire/search_query.ts";
 
 /** What to do when the final name is taken by other content. */
 export type OnExists = "refuse" | "overwrite" | "rename";
@@ -30,11 +32,29 @@ export interface LimitChange {
 export type Command =
   | { readonly command: "peers" }
   | { readonly command: "myfiles" }
-  /** Paths are absolute: the process that was asked may have another working folder. */
-  | { readonly command: "share"; readonly paths: readonly string[] }
+  | {
+    readonly command: "share";
+    /** Absolute: the process that was asked may have another working folder. */
+    readonly paths: readonly string[];
+    /** For whom, null for everyone; where it is not told it stays as it was, at first everyone. */
+    readonly audience?: Audience | undefined;
+    /** What it is, empty for nothing; where it is not told it stays as it was. */
+    readonly description?: string | undefined;
+  }
   /** Serves what is shared already. Nothing to do for a peer that runs; refused where it would have to be a second one. */
   | { readonly command: "serve" }
-  | { readonly command: "find"; readonly pattern: string }
+  | {
+    readonly command: "find";
+    readonly wanted: Wanted;
+    /** As they come unless told. */
+    readonly order?: { readonly by: Exclude<SearchOrder, "found">; readonly descending: boolean } | undefined;
+    /** Whether files are shown too that only devices share which are away. */
+    readonly offline?: true | undefined;
+    /** How many are shown at the most. */
+    readonly limit?: number | undefined;
+  }
+  /** Begins or ends standing searches, or lists them. */
+  | { readonly command: "watch"; readonly change: WatchChange | null }
   | { readonly command: "remove"; readonly names: readonly string[] }
   | {
     readonly command: "fetch";
@@ -75,10 +95,44 @@ export type Command =
   }
   | { readonly command: "fingerprint"; readonly account: string | null }
   | { readonly command: "trust"; readonly account: string }
+  /** Lists the account's devices, or takes from one the key by which it logs in. */
+  | { readonly command: "devices"; readonly revoke: string | null }
+  /** Takes this device's key from it, forgets the coordinator, and ends the peer that owns the home. */
+  | { readonly command: "logout" }
+  | ({ readonly command: "passwd" } & PasswordChange)
   /** Ends the peer that owns the home. */
   | { readonly command: "quit" };
 
+/** Another password for the account. The two are typed at the process that asks, and are in no history, log or argument. */
+export interface PasswordChange {
+  readonly oldPassword: string;
+  readonly newPassword: string;
+  /** Whether all other devices of the account are logged out and need the new password. */
+  readonly everywhere: boolean;
+}
+
 export type CommandName = Command["command"];
+
+/** What is looked for: every word, and within every bound. */
+export interface Wanted {
+  readonly terms: readonly { readonly mode: "substring" | "glob"; readonly pattern: string }[];
+  readonly minBytes?: number | undefined;
+  readonly maxBytes?: number | undefined;
+  /** Without the dot; any of them. */
+  readonly extensions?: readonly string[] | undefined;
+  /** Shared at most, or at least, so long ago, in milliseconds. */
+  readonly youngerMs?: number | undefined;
+  readonly olderMs?: number | undefined;
+  /** Accounts that share it; any of them. */
+  readonly accounts?: readonly string[] | undefined;
+  /** Groups that it is shared with; any of them. */
+  readonly groups?: readonly string[] | undefined;
+}
+
+/** A standing search to be begun, or numbers of those to be ended. */
+export type WatchChange =
+  | { readonly kind: "add"; readonly wanted: Wanted; /** As they were typed. */ readonly words: readonly string[] }
+  | { readonly kind: "remove"; readonly watches: FetchNumbers };
 
 export interface FileEvent {
   readonly type: "file";
@@ -86,6 +140,22 @@ export interface FileEvent {
   readonly bytes: number;
   readonly id: string;
   readonly holders: number;
+  /** When it was first shared so, in coordinator time; 0: before that was noted. */
+  readonly sharedAtMs: number;
+  readonly description?: string;
+  /** Of one's own that are not for everyone. */
+  readonly audience?: Audience;
+}
+
+/** A standing search, as `watch list` shows it. */
+export interface WatchEvent {
+  readonly type: "watch";
+  readonly number: number;
+  /** As they were typed. */
+  readonly words: readonly string[];
+  /** Whether the coordinator has it now; why not, where it refused. */
+  readonly state: "watching" | "waiting" | "refused";
+  readonly why?: string;
 }
 
 /** A file that is fetched or served. Commands take the number of one that is fetched. */
@@ -146,7 +216,18 @@ export type PeerEvent =
     readonly changedAtMs: number;
   }
   | FileEvent
-  | { readonly type: "shared"; readonly name: string; readonly bytes: number; readonly id: string }
+  | {
+    readonly type: "shared";
+    readonly name: string;
+    readonly bytes: number;
+    readonly id: string;
+    /** Where it is not for everyone. */
+    readonly audience?: Audience;
+  }
+  | WatchEvent
+  | { readonly type: "unwatched"; readonly number: number; readonly words: readonly string[] }
+  /** A standing search found what was shared now, or while this peer was away. */
+  | (Omit<FileEvent, "type"> & { readonly type: "found"; readonly watch: number })
   | { readonly type: "removed"; readonly name: string }
   /** While hashing (`share`, `verify`) or fetching; at most ten a second a file. */
   | {
@@ -247,6 +328,23 @@ export type PeerEvent =
     /** Whether this peer remembers that key; `changed` where the coordinator now says another. */
     readonly trust: "remembered" | "new" | "changed";
   }
+  /** A device of the own account. */
+  | {
+    readonly type: "device";
+    readonly device: string;
+    /** Whether it is the one that answers. */
+    readonly isThis: boolean;
+    readonly online: boolean;
+    /** When it last came or went. */
+    readonly changedAtMs: number;
+    /** Since when its key lets it in; null where it needs the password. */
+    readonly enrolledAtMs: number | null;
+  }
+  | { readonly type: "revoked"; readonly device: string }
+  | { readonly type: "loggedOut"; readonly account: string; readonly device: string }
+  /** An account was made over the network; what follows is logged in to it. */
+  | { readonly type: "registered"; readonly account: string }
+  | { readonly type: "passwordChanged"; readonly account: string; readonly everywhere: boolean }
   | { readonly type: "trusted"; readonly account: string; readonly fingerprint: string }
   /** A name that means several contents; an `error` with code `usage` follows. A person is asked to choose. */
   | { readonly type: "ambiguous"; readonly name: string; readonly choices: readonly FileEvent[] }

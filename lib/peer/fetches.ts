@@ -138,7 +138,7 @@ export class Fetches {
     const group = wishes.length > 1 ? new FetchGroup(asked(command), wishes, emit, this.#deps.nowMs) : undefined;
     try {
       const begun = this.#begin(wishes, watcherOf(command, group?.emit ?? emit), report);
-      await Promise.all(begun.map(([one, ended]) => this.#untilEnded(one, ended, signal).catch(report)));
+      await this.#untilEnded(begun, signal, report);
     } finally {
       group?.end();
     }
@@ -241,13 +241,19 @@ export class Fetches {
     this.#start(one);
   }
 
-  /** Waits for the end of a fetch. @throws {ShoalError} Why it failed, or that the command was stopped. */
-  async #untilEnded(one: OneFetch, ended: Promise<void>, signal: AbortSignal): Promise<void> {
-    const stop = () => void this.#interrupt(one, signal.reason);
+  /** Waits for the end of fetches; tells of each why it failed, or that the command was stopped. */
+  async #untilEnded(
+    begun: readonly (readonly [OneFetch, Promise<void>])[],
+    signal: AbortSignal,
+    report: (error: unknown) => void,
+  ): Promise<void> {
+    // One listener for all: thousands on one signal cost more than what they wait for.
+    const unended = new Set(begun.map(([one]) => one));
+    const stop = () => unended.forEach((one) => void this.#interrupt(one, signal.reason));
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
     try {
-      await ended;
+      await Promise.all(begun.map(([one, ended]) => ended.finally(() => unended.delete(one)).catch(report)));
     } finally {
       signal.removeEventListener("abort", stop);
     }

@@ -7,6 +7,7 @@
  *     state/lock, state/peer.sock            ownership, and the way in for further commands
  *     state/device.key                       32-byte Ed25519 seed
  *     state/known_accounts.json              remembered account keys
+ *     state/known_coordinators.json          coordinators that this device logs in to by its key
  *     state/library.db, state/journals/      what is shared; downloads in progress
  *     state/fetches.db                       what is to be fetched, and receipts of what was
  *     cache/hashes.db                        content ids of files already hashed

@@ -7,16 +7,11 @@
 import { join } from "@std/path";
 import * as v from "valibot";
 import { formatHex, parseHex } from "../core/bytes.ts";
-import { newerSchema, StoreError } from "../core/errors.ts";
 import { foldAccount } from "../session/opaque.ts";
-import { readPrivateFile, writePrivateFile } from "./home.ts";
+import { jsonMap, readStateFile, writeStateFile } from "./state_file.ts";
 
-const schemaVersion = 1;
 const hex64 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
-const fileSchema = v.object({
-  schema: v.literal(schemaVersion),
-  coordinators: v.record(v.string(), v.record(v.string(), hex64)),
-});
+const fileContent = v.object({ coordinators: jsonMap(jsonMap(hex64)) });
 
 /** What this peer knows of an account's key. */
 export type KeyTrust = "remembered" | "new" | "changed";
@@ -37,26 +32,13 @@ export class KnownAccounts {
    */
   static open(stateFolder: string): KnownAccounts {
     const path = join(stateFolder, "known_accounts.json");
-    const bytes = readPrivateFile(path);
-    if (bytes === undefined) return new KnownAccounts(path, new Map());
-    let parsed: unknown;
-    try {
-      parsed = JSON.parse(new TextDecoder().decode(bytes));
-    } catch {
-      parsed = undefined;
-    }
-    const found = (parsed as { schema?: unknown } | null | undefined)?.schema;
-    if (typeof found === "number" && found > schemaVersion) throw newerSchema(path, found, schemaVersion);
-    const read = v.safeParse(fileSchema, parsed);
-    if (!read.success) {
-      throw new StoreError("io", "use the remembered account keys in", path, "it is damaged", {
-        hint: "Restore it, or remove it to meet every account anew (compare fingerprints then)",
-      });
-    }
-    const known = new Map(
-      Object.entries(read.output.coordinators).map(([key, accounts]) => [key, new Map(Object.entries(accounts))]),
-    );
-    return new KnownAccounts(path, known);
+    const found = readStateFile({
+      path,
+      content: fileContent,
+      what: "the remembered account keys",
+      hint: "Restore it, or remove it to meet every account anew (compare fingerprints then)",
+    });
+    return new KnownAccounts(path, found?.coordinators ?? new Map());
   }
 
   /** Compares a key with what is remembered. */
@@ -79,9 +61,7 @@ export class KnownAccounts {
     if (accounts.get(foldAccount(account)) === formatHex(accountKey)) return;
     accounts.set(foldAccount(account), formatHex(accountKey));
     this.#known.set(coordinator, accounts);
-    const coordinators = Object.fromEntries([...this.#known].map(([key, map]) => [key, Object.fromEntries(map)]));
-    const text = JSON.stringify({ schema: schemaVersion, coordinators }, null, 1) + "\n";
-    writePrivateFile(this.#path, new TextEncoder().encode(text));
+    writeStateFile(this.#path, { coordinators: this.#known });
   }
 
   /** Checks a key and remembers it if it is the first one met. */

@@ -13,10 +13,12 @@
 import * as v from "valibot";
 import { fail, ok, type Result } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
+import { audienceKinds } from "../core/audience.ts";
 import type { Command } from "./commands.ts";
 
 const path = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
 const name = v.pipe(v.string(), v.minLength(1), v.maxLength(limits.nameBytesMax));
+const password = v.pipe(v.string(), v.maxLength(limits.passwordBytesMax));
 const id = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 const bytes = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(limits.fileBytesMax));
 const some = <T extends v.GenericSchema>(item: T) => v.pipe(v.array(item), v.minLength(1), v.maxLength(10_000));
@@ -31,12 +33,47 @@ const limitChange = v.object({
   number: v.nullable(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
 });
 
+const audienceMember = v.object({ kind: v.picklist(audienceKinds), name });
+const count = v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0)));
+const names = v.optional(v.pipe(v.array(name), v.maxLength(limits.filterNamesMax)));
+const wanted = v.object({
+  terms: v.pipe(
+    v.array(v.object({ mode: v.picklist(["substring", "glob"]), pattern: name })),
+    v.maxLength(limits.searchTermsMax),
+  ),
+  minBytes: count,
+  maxBytes: count,
+  extensions: names,
+  youngerMs: count,
+  olderMs: count,
+  accounts: names,
+  groups: names,
+});
+
 const command = v.variant("command", [
   v.object({ command: v.literal("peers") }),
   v.object({ command: v.literal("myfiles") }),
-  v.object({ command: v.literal("share"), paths: some(path) }),
+  v.object({
+    command: v.literal("share"),
+    paths: some(path),
+    audience: v.optional(v.nullable(v.pipe(v.array(audienceMember), v.maxLength(limits.audienceMembersMax)))),
+    description: v.optional(v.pipe(v.string(), v.maxBytes(limits.descriptionBytesMax))),
+  }),
   v.object({ command: v.literal("serve") }),
-  v.object({ command: v.literal("find"), pattern: name }),
+  v.object({
+    command: v.literal("find"),
+    wanted,
+    order: v.optional(v.object({ by: v.picklist(["name", "size", "age", "holders"]), descending: v.boolean() })),
+    offline: isTold,
+    limit: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
+  }),
+  v.object({
+    command: v.literal("watch"),
+    change: v.nullable(v.union([
+      v.object({ kind: v.literal("add"), wanted, words: v.pipe(v.array(name), v.maxLength(64)) }),
+      v.object({ kind: v.literal("remove"), watches: fetches }),
+    ])),
+  }),
   v.object({ command: v.literal("remove"), names: some(name) }),
   v.object({
     command: v.literal("fetch"),
@@ -60,6 +97,9 @@ const command = v.variant("command", [
   v.object({ command: v.literal("verify"), path, word: v.optional(path), byReceipt: isTold }),
   v.object({ command: v.literal("fingerprint"), account: v.nullable(name) }),
   v.object({ command: v.literal("trust"), account: name }),
+  v.object({ command: v.literal("devices"), revoke: v.nullable(name) }),
+  v.object({ command: v.literal("logout") }),
+  v.object({ command: v.literal("passwd"), oldPassword: password, newPassword: password, everywhere: v.boolean() }),
   v.object({ command: v.literal("quit") }),
 ]);
 

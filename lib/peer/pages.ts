@@ -1,7 +1,7 @@
 /** pages: the coordinator's paged answers as one sequence. A cursor is opaque and goes back as it came.  (I/O through Control) */
 
 import type { Content } from "../core/ids.ts";
-import type { FileEntry, HolderEntry, MessageOf, PeerEntry } from "../wire/message.ts";
+import type { DeviceEntry, FileEntry, HolderEntry, MessageOf, PeerEntry } from "../wire/message.ts";
 import type { Control } from "./control.ts";
 
 const firstPage = new Uint8Array(0);
@@ -26,6 +26,16 @@ export async function* peers(control: Pick<Control, "request">): AsyncGenerator<
   do {
     const page = await control.request({ kind: "listPeers", cursor });
     yield* page.peers;
+    cursor = page.cursor;
+  } while (cursor.length > 0);
+}
+
+/** Every device of the own account. */
+export async function* devices(control: Pick<Control, "request">): AsyncGenerator<DeviceEntry> {
+  let cursor: Uint8Array<ArrayBuffer> = firstPage;
+  do {
+    const page = await control.request({ kind: "devices", cursor });
+    yield* page.devices;
     cursor = page.cursor;
   } while (cursor.length > 0);
 }

@@ -25,7 +25,7 @@ export class PasswordProver implements Disposable {
     }
   }
 
-  /** Does a step of a login's proof. The last one ends the thread. */
+  /** Does a step of a login's proof, or of a registration. The last one ends the thread. */
   async prove(step: ProofStep): Promise<Proved> {
     this.prepare();
     const thread = this.#thread;
@@ -35,7 +35,8 @@ export class PasswordProver implements Disposable {
     } catch {
       return await proveHere(step);
     } finally {
-      if (step.kind === "finish" && thread.isIdle) thread.end();
+      const isLast = step.kind === "finish" || step.kind === "newFinish";
+      if (isLast && thread.isIdle) thread.end();
     }
   }
 

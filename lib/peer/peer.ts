@@ -23,7 +23,9 @@ import { LaneThreads, threadedFromBytes } from "../transfer/lane_threads.ts";
 import { OpenParts } from "../transfer/open_parts.ts";
 import { UploadServer } from "../transfer/upload_server.ts";
 import { type VerifiedHolder, verifyHolder } from "../transfer/verified_holder.ts";
+import { opaqueString } from "../session/precis.ts";
 import { Announcer } from "./announcer.ts";
+import { checkAudience } from "./audience_check.ts";
 import { Bandwidth, type BandwidthOptions } from "./bandwidth.ts";
 import { CoordinatorClock } from "./clock.ts";
 import type { Command, CommandEnd, CommandRunner, PeerEvent } from "./commands.ts";
@@ -34,6 +36,7 @@ import { FetchStore } from "./fetch_store.ts";
 import { Fetches } from "./fetches.ts";
 import { type Home, localSocketPath, makePrivateFolder, readPrivateFile, writePrivateFile } from "./home.ts";
 import { leaving } from "./leaving.ts";
+import type { KnownCoordinators } from "./known_coordinators.ts";
 import { KnownAccounts } from "./known_accounts.ts";
 import { LocalServer } from "./local_server.ts";
 import { holders } from "./pages.ts";
@@ -42,12 +45,15 @@ import { answerQuery, type QueryContext } from "./queries.ts";
 import { Sharing } from "./sharing.ts";
 import { report } from "./tickets.ts";
 import { untilAborted } from "./until_aborted.ts";
+import { Watches } from "./watches.ts";
 
 export interface PeerOptions {
   readonly home: Home;
   readonly coordinator: Endpoint;
+  readonly coordinators: KnownCoordinators;
   readonly account: string;
-  readonly password: string;
+  /** Undefined: log in by the device's key. */
+  readonly password: string | undefined;
   /** The wished name of this device. */
   readonly label: string;
   /** Whether it outlives a command: then unfinished fetches are kept across restarts, and gone on with. */
@@ -71,9 +77,11 @@ export class Peer implements CommandRunner, AsyncDisposable {
   readonly #bandwidth: Bandwidth;
   readonly #certificate: Bytes;
   #control!: Control;
+  #prove!: QueryContext["prove"];
   #uploads!: UploadServer;
   #fetchStore!: FetchStore;
   #fetches!: Fetches;
+  #watches!: Watches;
   #local!: Endpoint;
   #localServer!: LocalServer;
   readonly #parts = new OpenParts();
@@ -117,9 +125,9 @@ export class Peer implements CommandRunner, AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const { home, coordinator, account, password, label, stays } = this.#options;
-    const prover = this.#stack.use(new PasswordProver(startPasswordWorker));
-    prover.prepare();
+    const { home, coordinator, coordinators, password, label, stays } = this.#options;
+    const prover = this.#stack.use(startPasswordProver());
+    if (password !== undefined) prover.prepare();
     this.#fetchStore = this.#stack.use(FetchStore.open(home.folders.state));
     const ip = listenAddress(coordinator.ip);
     const listener = listenTls({ ip, port: 0, certificate: this.#certificate, key: home.device });
@@ -139,8 +147,16 @@ export class Peer implements CommandRunner, AsyncDisposable {
     });
     this.#stack.defer(() => this.#uploads.close());
 
-    const prove = prover.prove.bind(prover);
+    const prove = this.#prove = prover.prove.bind(prover);
     const member = { device: home.device, certificate: this.#certificate, label, random: randomBytes, prove };
+    this.#watches = Watches.open({
+      stateFolder: home.folders.state,
+      request: (request) => this.#control.request(request),
+      nowMs: () => this.#clock.nowMs(),
+      isOurs: ({ name, id, bytes }) => this.#sharing.shares(name, { id, bytes }),
+      emit: (event) => this.#tell(event),
+    });
+    this.#stack.defer(() => this.#watches.close());
     this.#control = this.#stack.use(
       new Control(listenUdp({ ip, port: 0 }), coordinator, member, {
         online: (identity, alive, again) => this.#online(identity, alive, again),
@@ -148,7 +164,8 @@ export class Peer implements CommandRunner, AsyncDisposable {
         offline: (error, retryInMs) => this.#note(`${error.message}; trying again ${formatWait(retryInMs)}`),
         denied: (error) => this.#end(error),
         revoked: (contents, devices) => this.#uploads.revoke({ contents, devices }),
-      }),
+        found: (found) => this.#watches.found(found),
+      }, coordinators.coordinatorsOf(this.#network)),
     );
     const announcer = new Announcer(this.#control, this.#sharing, this.#local.port);
     this.#sharing.announcer = announcer;
@@ -186,7 +203,7 @@ export class Peer implements CommandRunner, AsyncDisposable {
       note: (message) => this.#note(message),
     });
     this.#stack.defer(() => this.#fetches.close());
-    await this.#control.login(account, password);
+    await this.#logIn();
     this.#stack.defer(() => this.#control.leave());
     const path = localSocketPath(home.folders);
     makePrivateFolder(join(path, ".."));
@@ -199,6 +216,30 @@ export class Peer implements CommandRunner, AsyncDisposable {
     this.#restoreFetches();
     await this.#sharing.refreshAll(this.#stop.signal);
     announcer.reconcile((error) => this.#reconcileFailed(error));
+  }
+
+  /** Proves a password as it is prepared now, or else as it was typed: so a program of before that rule set it. */
+  async #logInWith(password: string, pinned: Bytes | undefined): Promise<void> {
+    const { account } = this.#options;
+    const prepared = opaqueString(password);
+    try {
+      await this.#control.login(account, prepared, pinned);
+    } catch (error) {
+      if (prepared === password || !(error instanceof ShoalError) || error.code !== "denied") throw error;
+      await this.#control.login(account, password, pinned);
+    }
+  }
+
+  async #logIn(): Promise<void> {
+    const { home, coordinators, account, password } = this.#options;
+    const address = this.#network;
+    if (password !== undefined) {
+      await this.#logInWith(password, coordinators.loginKey(address, account));
+      return;
+    }
+    const enrolment = coordinators.enrolment(address, account, home.device.publicKey);
+    if (enrolment === undefined) throw new TypeError("This device is not enrolled in the account");
+    await this.#control.loginByKey(enrolment);
   }
 
   /** Runs the connections of fetches: large files' on threads. */
@@ -260,16 +301,28 @@ export class Peer implements CommandRunner, AsyncDisposable {
     }
     await work;
     yield { type: "end", exitCode };
-    if (command.command === "quit") this.#end(undefined);
+    const ends = command.command === "quit" || (command.command === "logout" && exitCode === 0);
+    if (ends) this.#end(undefined);
   }
 
   async #perform(command: Command, signal: AbortSignal, emit: (event: PeerEvent) => void): Promise<void> {
     switch (command.command) {
       case "share":
-        for await (const event of this.#sharing.share(command.paths, signal, emit)) emit(event);
+        if (this.#identity.role === "readOnly") throw cannotShare();
+        await checkAudience(this.#control, command.audience);
+        for await (
+          const event of this.#sharing.share(
+            { paths: command.paths, audience: command.audience, description: command.description },
+            signal,
+            emit,
+          )
+        ) emit(event);
         return;
       case "fetch":
         await this.#fetches.run(command, signal, emit);
+        return;
+      case "logout":
+        emit(await this.#logOut());
         return;
       case "serve":
       case "quit":
@@ -285,20 +338,38 @@ export class Peer implements CommandRunner, AsyncDisposable {
     }
   }
 
+  /** Takes this device's key from it, at the coordinator and here. */
+  async #logOut(): Promise<PeerEvent> {
+    const { account, label } = this.#identity;
+    await this.#control.request({ kind: "revokeDevice", label });
+    this.#options.coordinators.forget(this.#network, account);
+    return { type: "loggedOut", account, device: label };
+  }
+
+  /** Under which address what is kept of its coordinators stands. */
+  get #network(): string {
+    const { coordinator, coordinators } = this.#options;
+    return coordinators.networkOf(formatEndpoint(coordinator));
+  }
+
   #queryContext(): QueryContext {
     return {
       control: this.#control,
       sharing: this.#sharing,
+      watches: this.#watches,
+      nowMs: () => this.#clock.nowMs(),
       uploads: this.#uploads,
       bandwidth: this.#bandwidth,
       fetches: this.#fetches,
       receipts: this.#fetchStore,
       known: this.#known,
       identity: this.#identity,
-      coordinator: formatEndpoint(this.#options.coordinator),
+      coordinator: formatEndpoint(this.#control.coordinator),
       address: this.#local,
       reachable: this.#alive?.reachable ?? "unknown",
       home: this.#options.home.folders.state,
+      prove: this.#prove,
+      random: randomBytes,
     };
   }
 
@@ -332,15 +403,18 @@ export class Peer implements CommandRunner, AsyncDisposable {
     if (trust === "changed") {
       this.#note(`The key of your account ${identity.account} is a new one: others must trust it anew`);
     }
-    // This key opened with the password, which the coordinator does not know: it needs no further proof.
+    // This key opened with the password, which the coordinator does not know, or is the one met then: it needs no further proof.
     this.#known.remember(identity.coordinatorKey, identity.account, identity.accountKey);
+    this.#options.coordinators.remember(this.#network, identity);
     if (again) this.#note(`Connected again: logged in as ${identity.account} (${identity.label})`);
     this.#takeAlive(alive);
+    this.#watches.online(formatHex(identity.coordinatorKey), identity.account, this.#options.stays);
   }
 
   #takeAlive(alive: Alive): void {
     this.#alive = alive;
     this.#clock.set(alive.timeMs);
+    this.#options.coordinators.rememberOthers(this.#network, alive.coordinators);
     if (!alive.sharesMatch && this.#control !== undefined) {
       this.#sharing.announcer?.reconcile((error) => this.#reconcileFailed(error));
     }
@@ -383,7 +457,11 @@ export class Peer implements CommandRunner, AsyncDisposable {
   }
 
   #note(message: string): void {
-    const event: PeerEvent = { type: "note", message };
+    this.#tell({ type: "note", message });
+  }
+
+  /** Tells whoever listens something that belongs to no command. */
+  #tell(event: PeerEvent): void {
     this.#notes.push(event);
     const line = JSON.stringify(event);
     for (const listener of this.#noteListeners) listener(line);
@@ -391,7 +469,7 @@ export class Peer implements CommandRunner, AsyncDisposable {
 }
 
 /** The device's certificate: made once, so that it stays the same as long as the key. */
-async function deviceCertificate(home: Home): Promise<Bytes> {
+export async function deviceCertificate(home: Home): Promise<Bytes> {
   const path = join(home.folders.state, "device.crt");
   const stored = readPrivateFile(path);
   const key = stored === undefined ? undefined : certificateKey(stored);
@@ -405,8 +483,19 @@ function startPasswordWorker(): Worker {
   return startWorker(new URL("./password_worker.ts", import.meta.url));
 }
 
+/** Starts the thread that proves passwords. */
+export function startPasswordProver(): PasswordProver {
+  return new PasswordProver(startPasswordWorker);
+}
+
+function cannotShare(): ShoalError {
+  return new ShoalError("readOnly", "Cannot share: your account may search and fetch, not share", {
+    hint: "Ask the operator of the coordinator",
+  });
+}
+
 /** Loopback stays on loopback; else every address of the coordinator's family. */
-function listenAddress(coordinatorIp: string): string {
+export function listenAddress(coordinatorIp: string): string {
   if (isLoopback(coordinatorIp)) return coordinatorIp.includes(":") ? "::1" : "127.0.0.1";
   return coordinatorIp.includes(":") ? "::" : "0.0.0.0";
 }

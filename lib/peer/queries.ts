@@ -8,14 +8,20 @@ import type { Identity } from "../membership/types.ts";
 import type { UploadServer } from "../transfer/upload_server.ts";
 import type { Bandwidth } from "./bandwidth.ts";
 import type { Command, PeerEvent } from "./commands.ts";
+import type { ProofStep, Proved } from "../session/opaque.ts";
+import type { Random } from "../session/random.ts";
 import type { Control } from "./control.ts";
+import { listDevices, revokeDevice } from "./devices_query.ts";
 import { errorEvent } from "./error_event.ts";
 import type { FetchStore } from "./fetch_store.ts";
 import type { Fetches } from "./fetches.ts";
 import type { KnownAccounts } from "./known_accounts.ts";
+import { changePassword } from "./password_change.ts";
 import { limit, type LimitedTransfer } from "./limit_query.ts";
 import { files, peers } from "./pages.ts";
-import { fileEvent, isGlob } from "./resolve.ts";
+import { fileEvent } from "./resolve.ts";
+import { queryOf } from "./wanted.ts";
+import type { Watches } from "./watches.ts";
 import type { Sharing } from "./sharing.ts";
 import { receiptEvent, verify } from "./verification.ts";
 
@@ -23,6 +29,9 @@ import { receiptEvent, verify } from "./verification.ts";
 export interface QueryContext {
   readonly control: Control;
   readonly sharing: Sharing;
+  readonly watches: Watches;
+  /** Coordinator time. */
+  readonly nowMs: () => number;
   readonly uploads: UploadServer;
   readonly bandwidth: Bandwidth;
   readonly fetches: Fetches;
@@ -33,9 +42,11 @@ export interface QueryContext {
   readonly address: Endpoint;
   readonly reachable: "unknown" | "yes" | "no";
   readonly home: string;
+  readonly prove: (step: ProofStep) => Promise<Proved>;
+  readonly random: Random;
 }
 
-type Query = Exclude<Command, { readonly command: "share" | "serve" | "fetch" | "quit" }>;
+type Query = Exclude<Command, { readonly command: "share" | "serve" | "fetch" | "logout" | "quit" }>;
 
 /** How often `transfers --watch` lists, in milliseconds. */
 const watchMs = 1_000;
@@ -61,7 +72,10 @@ export async function* answerQuery(
       }
       return;
     case "find":
-      yield* find(query.pattern, context.control, signal);
+      yield* find(query, context, signal);
+      return;
+    case "watch":
+      yield* context.watches.change(query.change);
       return;
     case "remove":
       yield* remove(query.names, context);
@@ -96,25 +110,46 @@ export async function* answerQuery(
     case "fingerprint":
       yield await fingerprint(query.account ?? context.identity.account, context);
       return;
+    case "devices":
+      if (query.revoke === null) yield* listDevices(context.control, context.identity);
+      else yield await revokeDevice(context.control, context.identity, query.revoke);
+      return;
     case "trust":
       yield await trust(query.account, context);
+      return;
+    case "passwd":
+      await changePassword(query, context);
+      yield { type: "passwordChanged", account: context.identity.account, everywhere: query.everywhere };
       return;
   }
 }
 
-async function* find(pattern: string, control: Control, signal: AbortSignal): AsyncGenerator<PeerEvent> {
+async function* find(
+  { wanted, order, offline, limit = Infinity }: Query & { readonly command: "find" },
+  { control, nowMs }: QueryContext,
+  signal: AbortSignal,
+): AsyncGenerator<PeerEvent> {
   let count = 0;
-  const mode = isGlob(pattern) ? "glob" : "substring";
-  for await (const entry of files(control, { kind: "search", mode, pattern })) {
+  const { by = "found", descending = false } = order ?? {};
+  const question = {
+    kind: "search",
+    query: queryOf(wanted, nowMs()),
+    order: by,
+    descending,
+    offline: offline === true,
+  } as const;
+  for await (const entry of files(control, question)) {
     signal.throwIfAborted();
-    count++;
     yield fileEvent(entry);
+    if (++count >= limit) return;
   }
-  if (count === 0) {
-    throw new ShoalError("notFound", `Nobody online shares a file that matches ${JSON.stringify(pattern)}`, {
-      hint: "A pattern is a part of the name, or a glob such as *.pdf",
-    });
-  }
+  if (count > 0) return;
+  const who = offline === true ? "Nobody" : "Nobody online";
+  const [only, ...others] = wanted.terms;
+  const what = only === undefined || others.length > 0 ? "all of that" : JSON.stringify(only.pattern);
+  throw new ShoalError("notFound", `${who} shares a file that matches ${what}`, {
+    hint: "A word is a part of the name, or a glob such as *.pdf",
+  });
 }
 
 async function* remove(names: readonly string[], context: QueryContext): AsyncGenerator<PeerEvent> {

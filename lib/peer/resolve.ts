@@ -6,9 +6,11 @@
 
 import { ShoalError } from "../core/errors.ts";
 import { type Content, type ContentId, contentKey, parseContentId } from "../core/ids.ts";
-import type { FileEntry, SearchMode } from "../wire/message.ts";
+import type { FileEntry } from "../wire/message.ts";
+import { searchFor, type SearchMode } from "../wire/search_query.ts";
 import type { FetchTarget, FileEvent } from "./commands.ts";
 import type { Control } from "./control.ts";
+import { isGlob } from "./glob.ts";
 import { files } from "./pages.ts";
 
 /** One exact file to fetch. */
@@ -38,14 +40,14 @@ export function searchModeOf(pattern: string): SearchMode {
   return isGlob(pattern) ? "glob" : "name";
 }
 
-/** Tells whether a word is a glob. */
-export function isGlob(pattern: string): boolean {
-  return /[*?[]/.test(pattern);
-}
-
 /** Writes a file of the network as the event that shows it. */
 export function fileEvent(entry: FileEntry): FileEvent {
-  return { type: "file", name: entry.name, bytes: entry.bytes, id: entry.id, holders: entry.holders };
+  const { name, bytes, id, holders, sharedAtMs, description, audience } = entry;
+  return {
+    ...{ type: "file", name, bytes, id, holders, sharedAtMs },
+    ...(description === "" ? {} : { description }),
+    ...(audience === null ? {} : { audience }),
+  };
 }
 
 /** Finds what one target means. @throws {ShoalError} `notFound` if nobody online shares it. */
@@ -84,7 +86,7 @@ async function collect(
   pattern: string,
   found: FileEntry[],
 ): Promise<void> {
-  for await (const entry of files(control, { kind: "search", mode, pattern })) {
+  for await (const entry of files(control, { kind: "search", ...searchFor(mode, pattern) })) {
     found.push(entry);
     if (found.length > filesMax) {
       throw new ShoalError("limit", `Cannot fetch ${JSON.stringify(pattern)}: it means more than ${filesMax} files`, {

@@ -11,6 +11,7 @@ import type { Manifest } from "../content/manifest.ts";
 import { SharedSource } from "../content/shared_source.ts";
 import { shareHash } from "../session/share_digest.ts";
 import type { ServedContent } from "../transfer/admission.ts";
+import type { Audience } from "../core/audience.ts";
 import type { ShareEntry } from "../wire/message.ts";
 import type { AnnouncedLibrary, Announcer } from "./announcer.ts";
 import type { PeerEvent } from "./commands.ts";
@@ -25,6 +26,14 @@ const announceTogether = 512;
 const writtenFirstMs = 100;
 const writtenMaxMs = 30_000;
 
+/** What somebody wants shared. */
+export interface ShareWish {
+  readonly paths: readonly string[];
+  /** Undefined: as it was, at first everyone. */
+  readonly audience: Audience | undefined;
+  readonly description: string | undefined;
+}
+
 export class Sharing implements AnnouncedLibrary, Disposable {
   readonly #library: Library;
   readonly #note: (message: string) => void;
@@ -38,7 +47,7 @@ export class Sharing implements AnnouncedLibrary, Disposable {
     this.#library = Library.open({
       stateFolder: folders.state,
       cacheFolder: folders.cache,
-      entryHash: (name, content) => shareHash({ name, id: content.id, bytes: content.bytes }),
+      entryHash: (file) => shareHash(entryOf(file)),
     });
     this.#note = note;
   }
@@ -71,6 +80,12 @@ export class Sharing implements AnnouncedLibrary, Disposable {
     return this.#library.get(name) !== undefined;
   }
 
+  /** Whether this device shares a content under this name. */
+  shares(name: string, { id, bytes }: Content): boolean {
+    const known = this.#library.get(name)?.content;
+    return known?.id === id && known.bytes === bytes;
+  }
+
   entries(): readonly ShareEntry[] {
     return this.#library.list().map(entryOf);
   }
@@ -89,13 +104,13 @@ export class Sharing implements AnnouncedLibrary, Disposable {
    * @throws {ShoalError} If the coordinator refuses or is out of reach.
    */
   async *share(
-    paths: readonly string[],
+    { paths, audience, description }: ShareWish,
     signal: AbortSignal,
     emit: (event: PeerEvent) => void,
   ): AsyncGenerator<PeerEvent> {
     for (const path of paths) {
       try {
-        yield* this.#sharePath(path, signal, emit);
+        yield* this.#sharePath(path, { audience, description, signal }, emit);
       } catch (error) {
         const isOfPath = error instanceof ShoalError &&
           !(error instanceof NetworkError || error instanceof RemoteError);
@@ -107,16 +122,17 @@ export class Sharing implements AnnouncedLibrary, Disposable {
 
   async *#sharePath(
     path: string,
-    signal: AbortSignal,
+    options: Pick<ShareWish, "audience" | "description"> & { readonly signal: AbortSignal },
     emit: (event: PeerEvent) => void,
   ): AsyncGenerator<PeerEvent> {
+    const { signal } = options;
     let fresh: SharedFile[] = [];
     let count = 0;
     const pace = new ProgressPace();
     const onProgress = (name: string, doneBytes: number, totalBytes: number) => {
       if (pace.isDue()) emit({ type: "progress", name, doneBytes, totalBytes, activity: "hash" });
     };
-    for await (const event of this.#library.share(path, { signal, onProgress })) {
+    for await (const event of this.#library.share(path, { ...options, onProgress })) {
       if (event.kind === "skipped") {
         yield { type: "note", message: `Not shared: ${event.path}: ${event.reason}` };
         continue;
@@ -138,7 +154,10 @@ export class Sharing implements AnnouncedLibrary, Disposable {
   async *#announce(fresh: readonly SharedFile[], signal: AbortSignal): AsyncGenerator<PeerEvent> {
     if (fresh.length === 0) return;
     await untilAborted(this.announcer!.share(fresh.map(entryOf)), signal);
-    for (const { name, content } of fresh) yield { type: "shared", name, bytes: content.bytes, id: content.id };
+    for (const { name, content, audience } of fresh) {
+      const shared = { type: "shared", name, bytes: content.bytes, id: content.id } as const;
+      yield audience === null ? shared : { ...shared, audience };
+    }
   }
 
   /** Opens a content for an upload; undefined if it is not shared. @throws {ContentError} With code `changed`. */
@@ -232,5 +251,6 @@ function pause(waitMs: number, signal: AbortSignal): Promise<void> {
 }
 
 function entryOf(file: SharedFile): ShareEntry {
-  return { name: file.name, id: file.content.id, bytes: file.content.bytes };
+  const { name, content: { id, bytes }, audience, description } = file;
+  return { name, id, bytes, audience, description };
 }

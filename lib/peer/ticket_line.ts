@@ -1,23 +1,22 @@
 /**
- * ticket_line: contents that one holder is to be asked for, with tickets that are fetched ahead. Laws: 1) a ticket is handed on as soon as
- * it is here, in whatever order they come;  2) what the device has not is told, once;  3) it asks for few ahead: who asks the holder
+ * ticket_line: contents that one holder is to be asked for, with tickets for sets of them that are fetched ahead. Laws: 1) a content is
+ * handed on as soon as its ticket is here, in whatever order they come;  2) what the device has not is told, once;  3) it asks for few ahead: who asks the holder
  * may be slow, and tickets expire.  (I/O through Control)
  */
 
 import type { Content, DeviceId } from "../core/ids.ts";
+import { limits } from "../core/limits.ts";
 import type { Takeable } from "../transfer/take_from.ts";
 import type { Control } from "./control.ts";
 import type { TakeQueue } from "./paced_takes.ts";
-import { firstTickets } from "./tickets.ts";
+import { setTicketFor } from "./tickets.ts";
 
-/** Contents in the first question, more than an answer has room for: its length says how many later ones name. */
-const firstAsked = 16;
 /** Questions on their way at once: a part of what a session may have in flight, for others ask as well. */
 const asksMax = 12;
-/** Tickets that are here or on their way, above which no more are asked for: as many as are taken while files get their names. */
+/** Contents whose tickets are here or on their way, above which no more are asked for: as many as are taken while files get their names. */
 const aheadMax = 384;
 /** Contents that are chosen at once. */
-const chosenAtOnce = 128;
+const chosenAtOnce = 4 * limits.setMax;
 
 /** A content with its ticket. */
 export interface Ticketed<T> extends Takeable {
@@ -41,7 +40,6 @@ export class TicketLine<T extends { readonly content: Content }> implements Take
   /** Chosen, and not asked about yet. */
   #chosen: T[] = [];
   #asking = 0;
-  #perAsk = firstAsked;
   #failure: unknown;
   #isClosed = false;
   #news = Promise.withResolvers<void>();
@@ -79,9 +77,9 @@ export class TicketLine<T extends { readonly content: Content }> implements Take
 
   #askAhead(): void {
     while (!this.#isClosed && this.#failure === undefined && this.#asking < asksMax) {
-      if (this.#ready.length + this.#asking * this.#perAsk >= aheadMax) return;
+      if (this.#ready.length + this.#asking * limits.setMax >= aheadMax) return;
       if (this.#chosen.length === 0) this.#chosen = [...this.#options.choose(chosenAtOnce)];
-      const some = this.#chosen.splice(0, this.#perAsk);
+      const some = this.#chosen.splice(0, limits.setMax);
       if (some.length === 0) return;
       this.#asking++;
       this.#ask(some).catch((error) => this.#failure ??= error).finally(() => {
@@ -93,17 +91,11 @@ export class TicketLine<T extends { readonly content: Content }> implements Take
 
   async #ask(wishes: readonly T[]): Promise<void> {
     const { control, deviceId, onNone } = this.#options;
-    for (let at = 0; at < wishes.length && !this.#isClosed;) {
-      const rest = wishes.slice(at);
-      const tickets = await firstTickets(control, deviceId, rest.map(({ content }) => content));
-      if (tickets.length < rest.length) this.#perAsk = Math.min(this.#perAsk, tickets.length);
-      for (const [i, ticket] of tickets.entries()) {
-        const wish = rest[i]!;
-        if (ticket === null) onNone(wish);
-        else this.#ready.push({ wish, content: wish.content, ticket });
-      }
-      at += tickets.length;
-      this.#tell();
+    const { set, isCovered } = await setTicketFor(control, deviceId, wishes.map(({ content }) => content));
+    let place = 0;
+    for (const [i, wish] of wishes.entries()) {
+      if (set === undefined || !isCovered(i)) onNone(wish);
+      else this.#ready.push({ wish, content: wish.content, set, place: place++ });
     }
   }
 

@@ -1,27 +1,39 @@
 /**
- * tickets: what this peer asks the coordinator about holders that it knows already: tickets for many contents at one of them, and what one
- * of them did.  Spec: PROTOCOL.md "TICKETS", "REPORT".  (I/O through Control)
+ * tickets: what this peer asks the coordinator about holders that it knows already: tickets for small contents at one of them, and what
+ * one of them did.  Spec: PROTOCOL.md "SET_TICKET", "REPORT".  (I/O through Control)
  */
 
 import type { Bytes } from "../core/bytes.ts";
 import { ProtocolError } from "../core/errors.ts";
 import type { Content, DeviceId } from "../core/ids.ts";
+import type { TakenSet } from "../wire/frame.ts";
 import type { ReportReason } from "../wire/message.ts";
 import type { Control } from "./control.ts";
 
+/** What one ticket is for, of the contents asked for. */
+export interface AskedSet {
+  /** Undefined, if it is none of them. */
+  readonly set: TakenSet | undefined;
+  /** Whether the set has the content at this place of those asked for. */
+  readonly isCovered: (place: number) => boolean;
+}
+
 /**
- * Tickets for the first of these contents that a device has whole, as many as an answer has room for, at least one; null where it has not
- * that content, or not for this peer.
+ * A ticket for those of these contents, at most limits.setMax and each small, that a device has whole for this peer.
  * @throws {ShoalError} If no answer comes.
  */
-export async function firstTickets(
+export async function setTicketFor(
   control: Pick<Control, "request">,
   deviceId: DeviceId,
   contents: readonly Content[],
-): Promise<readonly (Bytes | null)[]> {
-  const { tickets } = await control.request({ kind: "tickets", deviceId, contents });
-  if (tickets.length > 0 && tickets.length <= contents.length) return tickets;
-  throw new ProtocolError(`Cannot get tickets: ${tickets.length} answers to ${contents.length} questions`);
+): Promise<AskedSet> {
+  const { ticket, covered } = await control.request({ kind: "setTicket", deviceId, contents });
+  const isCovered = (place: number) => (covered >>> place & 1) === 1;
+  const held = contents.filter((_, place) => isCovered(place));
+  if (covered >= 2 ** contents.length || (ticket === null) !== (held.length === 0)) {
+    throw new ProtocolError("Cannot get tickets: the answer is not to what was asked");
+  }
+  return { set: ticket === null ? undefined : { ticket, contents: held }, isCovered };
 }
 
 /**

@@ -8,6 +8,7 @@ import { hashFile } from "../content/file_hash.ts";
 import { lstatOrUndefined } from "../content/locked_file.ts";
 import { ContentError, ShoalError, storeErrorFrom } from "../core/errors.ts";
 import type { FileEntry } from "../wire/message.ts";
+import { searchFor } from "../wire/search_query.ts";
 import type { Command, PeerEvent } from "./commands.ts";
 import type { Control } from "./control.ts";
 import type { FetchStore } from "./fetch_store.ts";
@@ -107,7 +108,7 @@ async function hashWithProgress(path: string, { signal, emit }: VerificationPart
 async function sameName(path: string, { control, signal }: VerificationParts): Promise<readonly FileEntry[]> {
   const name = basename(path).normalize("NFC");
   const found: FileEntry[] = [];
-  for await (const entry of files(control, { kind: "search", mode: "substring", pattern: name })) {
+  for await (const entry of files(control, { kind: "search", ...searchFor("substring", name) })) {
     signal.throwIfAborted();
     if (entry.name === name || entry.name.endsWith(`/${name}`)) found.push(entry);
   }

@@ -7,6 +7,7 @@
 
 import { formatBase64Url, parseBase64Url } from "../core/base64.ts";
 import type { Bytes } from "../core/bytes.ts";
+import { mapWidth } from "./precis.ts";
 
 /** The library, once `loadOpaque` has loaded it. */
 let library: typeof import("@serenity-kit/opaque") | undefined;
@@ -33,9 +34,12 @@ function stretchingConfig(stretching: Stretching) {
   return { "argon2id-custom": { ...stretching } };
 }
 
-/** Folds an account's name: one text for every spelling that means the account. This is what OPAQUE binds into the record. */
+/**
+ * Folds an account's name: one text for every spelling that means the account (UsernameCaseMapped, RFC 8265 §3.3: width, case, NFC). This is
+ * what OPAQUE binds into the record, so it stays what it is for every name that somebody has.
+ */
 export function foldAccount(account: string): string {
-  return account.normalize("NFC").toLowerCase();
+  return mapWidth(account).normalize("NFC").toLowerCase();
 }
 
 /** Starts a login: KE1 to send, and the state to keep. */
@@ -86,22 +90,91 @@ export function finishLogin(
 /** A step of a peer's password proof. It takes no sockets and no time but the processor's, and so any thread can do it. */
 export type ProofStep =
   | { readonly kind: "start"; readonly password: string }
-  | { readonly kind: "finish"; readonly password: string; readonly state: string; readonly ke2: Bytes };
+  | { readonly kind: "finish"; readonly password: string; readonly state: string; readonly ke2: Bytes }
+  /** The two of a registration, of a new account or of a new password. */
+  | { readonly kind: "newStart"; readonly password: string }
+  | { readonly kind: "newFinish"; readonly password: string; readonly state: string; readonly response: Bytes };
 
 /** What the step of the same kind gives. */
 export type Proved =
   | { readonly kind: "start"; readonly ke1: Bytes; readonly state: string }
-  | { readonly kind: "finish"; readonly login: FinishedLogin | undefined };
+  | { readonly kind: "finish"; readonly login: FinishedLogin | undefined }
+  | { readonly kind: "newStart"; readonly request: Bytes; readonly state: string }
+  | { readonly kind: "newFinish"; readonly registration: FinishedRegistration | undefined };
 
-/** Does a step: `startLogin` or `finishLogin`. */
+/** Does a step: the function of its kind. */
 export function prove(step: ProofStep, stretching: Stretching = defaultStretching): Proved {
-  if (step.kind === "start") return { kind: "start", ...startLogin(step.password) };
-  return { kind: "finish", login: finishLogin(step.password, step.state, step.ke2, stretching) };
+  const { kind, password } = step;
+  switch (kind) {
+    case "start":
+      return { kind, ...startLogin(password) };
+    case "finish":
+      return { kind, login: finishLogin(password, step.state, step.ke2, stretching) };
+    case "newStart":
+      return { kind, ...startRegistration(password) };
+    case "newFinish":
+      return { kind, registration: finishRegistration(password, step.state, step.response, stretching) };
+  }
+}
+
+/** Starts the registration of a password: a request to send, and the state to keep. */
+export function startRegistration(password: string): { readonly request: Bytes; readonly state: string } {
+  const { registrationRequest, clientRegistrationState } = opaque().client.startRegistration({ password });
+  return { request: parseBase64Url(registrationRequest), state: clientRegistrationState };
+}
+
+/** What a finished registration gives the peer. */
+export interface FinishedRegistration {
+  /** 192 bytes: what the coordinator keeps of the password. */
+  readonly record: Bytes;
+  /** 64 bytes, as a login with this password will yield them. */
+  readonly exportKey: Bytes;
+}
+
+/** Finishes a registration; undefined where the response is none. Takes about 0.1 s. */
+export function finishRegistration(
+  password: string,
+  state: string,
+  response: Uint8Array,
+  stretching: Stretching = defaultStretching,
+): FinishedRegistration | undefined {
+  const { client } = opaque();
+  try {
+    const { registrationRecord, exportKey } = client.finishRegistration({
+      password,
+      registrationResponse: formatBase64Url(response),
+      clientRegistrationState: state,
+      keyStretching: stretchingConfig(stretching),
+    });
+    return { record: parseBase64Url(registrationRecord), exportKey: parseBase64Url(exportKey) };
+  } catch {
+    return undefined;
+  }
 }
 
 /** Makes the coordinator's long-term OPAQUE setup; belongs in the key file. */
 export function createServerSetup(): string {
   return opaque().server.createSetup();
+}
+
+/** The coordinator's long-term OPAQUE key (32 bytes), by which peers know it. */
+export function coordinatorKeyOf(serverSetup: string): Bytes {
+  return parseBase64Url(opaque().server.getPublicKey(serverSetup));
+}
+
+/** Answers the registration of a password under an account's name; undefined for bytes that are no request. */
+export function answerRegistration(serverSetup: string, account: string, request: Uint8Array): Bytes | undefined {
+  const { server } = opaque();
+  try {
+    const { registrationResponse } = server.createRegistrationResponse({
+      serverSetup,
+      userIdentifier: foldAccount(account),
+      registrationRequest: formatBase64Url(request),
+    });
+    return parseBase64Url(registrationResponse);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Answers KE1. With `record: null` the answer is that of an account that is there, in time and size (RFC 9807 §10.9). */
@@ -146,17 +219,7 @@ export function registerLocally(
     readonly stretching?: Stretching;
   },
 ): string {
-  const { client, server } = opaque();
-  const started = client.startRegistration({ password });
-  const response = server.createRegistrationResponse({
-    serverSetup,
-    userIdentifier: foldAccount(account),
-    registrationRequest: started.registrationRequest,
-  });
-  return client.finishRegistration({
-    password,
-    registrationResponse: response.registrationResponse,
-    clientRegistrationState: started.clientRegistrationState,
-    keyStretching: stretchingConfig(stretching),
-  }).registrationRecord;
+  const { request, state } = startRegistration(password);
+  const response = answerRegistration(serverSetup, account, request)!;
+  return formatBase64Url(finishRegistration(password, state, response, stretching)!.record);
 }

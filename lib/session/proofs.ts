@@ -29,13 +29,18 @@ export function verifyStart(
   return verifyContext(idBytes(deviceId), signature, contexts.start, cookie, utf8(account), ke1);
 }
 
-/** A device takes part in this login: over the hash of its transcript. */
-export function proveAuth(device: SigningKey, transcript: Uint8Array): Bytes {
-  return signContext(device, contexts.auth, transcript);
+/** A device takes part in this login: over the hash of its transcript, and the key by which it logs in from now on. */
+export function proveAuth(device: SigningKey, transcript: Uint8Array, loginKey: Uint8Array): Bytes {
+  return signContext(device, contexts.auth, transcript, loginKey);
 }
 
-export function verifyAuth(deviceId: DeviceId, signature: Uint8Array, transcript: Uint8Array): boolean {
-  return verifyContext(idBytes(deviceId), signature, contexts.auth, transcript);
+export function verifyAuth(
+  deviceId: DeviceId,
+  signature: Uint8Array,
+  transcript: Uint8Array,
+  loginKey: Uint8Array,
+): boolean {
+  return verifyContext(idBytes(deviceId), signature, contexts.auth, transcript, loginKey);
 }
 
 /** An account says that a device is its own: over the account's name and the device's key. */

@@ -4,12 +4,14 @@
  * changes nothing and says nothing.  ChaCha20-Poly1305 (RFC 8439). Spec: PROTOCOL.md "Sealing".  (pure)
  */
 
+import type { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import type { Bytes } from "../core/bytes.ts";
-import { envelopeSizes, finishHeader, sealedHeader } from "../wire/envelope.ts";
+import { envelopeSizes, finishHeader, writeSealedHeader } from "../wire/envelope.ts";
 import { ReplayWindow } from "./replay_window.ts";
 
 const cipher = "chacha20-poly1305";
+const keyBytes = 32;
 const tagOption = { authTagLength: envelopeSizes.tag };
 
 /** The two keys of a session, each 32 bytes. */
@@ -19,16 +21,24 @@ export interface SessionKeys {
 }
 
 const nonce = new Uint8Array(12);
-const nonceView = new DataView(nonce.buffer);
 
 /** The nonce of a packet number, in the one buffer that ciphers copy it from: this runs twice a datagram. */
-function nonceOf(packetNumber: bigint): Uint8Array {
-  nonceView.setBigUint64(4, packetNumber);
+function nonceOf(packetNumber: number): Uint8Array {
+  for (let i = 11, rest = packetNumber; i >= 4; i--, rest = Math.floor(rest / 256)) nonce[i] = rest % 256;
   return nonce;
+}
+
+const cipherKey = new Uint8Array(keyBytes);
+
+/** The key that begins there, likewise: a view of it would cost more than the copy. */
+function keyAt(state: Uint8Array, from: number): Uint8Array {
+  for (let i = 0; i < keyBytes; i++) cipherKey[i] = state[from + i]!;
+  return cipherKey;
 }
 
 /** What a datagram opens to. */
 export interface Opened {
+  /** Copy what is kept for long: it lies in memory that is larger. */
   readonly payload: Bytes;
   /** Whether this is the highest packet number so far: only such a packet may move a session to a new address. */
   readonly newest: boolean;
@@ -36,38 +46,50 @@ export interface Opened {
 
 export class SealedChannel {
   readonly sessionId: bigint;
-  readonly #sealKey: Uint8Array;
-  readonly #openKey: Uint8Array;
-  readonly #window = new ReplayWindow();
+  /** Bytes that a channel keeps its state in: the key to seal with, the key to open with, the window's ring. */
+  static readonly stateBytes = 2 * keyBytes + ReplayWindow.bytes;
+
+  #state: Uint8Array = new Uint8Array(SealedChannel.stateBytes);
+  readonly #window = new ReplayWindow(this.#state, 2 * keyBytes);
   #nextPacketNumber = 0;
 
   constructor(sessionId: bigint, keys: SessionKeys, side: "peer" | "coordinator") {
     this.sessionId = sessionId;
-    this.#sealKey = side === "peer" ? keys.toCoordinator : keys.toPeer;
-    this.#openKey = side === "peer" ? keys.toPeer : keys.toCoordinator;
+    this.#state.set(side === "peer" ? keys.toCoordinator : keys.toPeer);
+    this.#state.set(side === "peer" ? keys.toPeer : keys.toCoordinator, keyBytes);
+  }
+
+  /** Goes on in the first bytes of an array whose others are the caller's: where there are many, each array less counts. */
+  moveTo(bytes: Uint8Array): void {
+    bytes.set(this.#state.subarray(0, SealedChannel.stateBytes));
+    this.#state = bytes;
+    this.#window.moveTo(bytes);
   }
 
   /** Seals a payload into a SEALED datagram under the next packet number. */
   seal(payload: Uint8Array): Bytes {
-    const packetNumber = BigInt(this.#nextPacketNumber++);
-    return this.#sealUnder(sealedHeader(this.sessionId, packetNumber), packetNumber, payload);
+    const packetNumber = this.#nextPacketNumber++;
+    const datagram = new Uint8Array(envelopeSizes.sealedHeader + payload.length + envelopeSizes.tag);
+    writeSealedHeader(datagram, this.sessionId, BigInt(packetNumber));
+    return this.#sealInto(datagram, envelopeSizes.sealedHeader, packetNumber, payload);
   }
 
   /** Seals a payload into a FINISH datagram, which carries KE3 in its authenticated header. */
   sealFinish(ke3: Uint8Array, payload: Uint8Array): Bytes {
-    const packetNumber = BigInt(this.#nextPacketNumber++);
-    return this.#sealUnder(finishHeader(this.sessionId, packetNumber, ke3), packetNumber, payload);
+    const packetNumber = this.#nextPacketNumber++;
+    const header = finishHeader(this.sessionId, BigInt(packetNumber), ke3);
+    const datagram = new Uint8Array(header.length + payload.length + envelopeSizes.tag);
+    datagram.set(header);
+    return this.#sealInto(datagram, header.length, packetNumber, payload);
   }
 
-  #sealUnder(header: Uint8Array, packetNumber: bigint, payload: Uint8Array): Bytes {
-    const sealing = createCipheriv(cipher, this.#sealKey, nonceOf(packetNumber), tagOption);
-    sealing.setAAD(header, { plaintextLength: payload.length });
-    const body = sealing.update(payload);
+  /** Fills a datagram that has its header. */
+  #sealInto(datagram: Bytes, headerBytes: number, packetNumber: number, payload: Uint8Array): Bytes {
+    const sealing = createCipheriv(cipher, keyAt(this.#state, 0), nonceOf(packetNumber), tagOption);
+    sealing.setAAD(datagram.subarray(0, headerBytes), { plaintextLength: payload.length });
+    datagram.set(sealing.update(payload), headerBytes);
     sealing.final();
-    const datagram = new Uint8Array(header.length + body.length + envelopeSizes.tag);
-    datagram.set(header);
-    datagram.set(body, header.length);
-    datagram.set(sealing.getAuthTag(), header.length + body.length);
+    datagram.set(sealing.getAuthTag(), headerBytes + payload.length);
     return datagram;
   }
 
@@ -79,10 +101,10 @@ export class SealedChannel {
     const packetNumber = Number(envelope.packetNumber);
     if (!this.#window.isFresh(packetNumber)) return undefined;
     const split = envelope.sealed.length - envelopeSizes.tag;
-    const opening = createDecipheriv(cipher, this.#openKey, nonceOf(envelope.packetNumber), tagOption);
+    const opening = createDecipheriv(cipher, keyAt(this.#state, keyBytes), nonceOf(packetNumber), tagOption);
     opening.setAuthTag(envelope.sealed.subarray(split));
     opening.setAAD(envelope.header, { plaintextLength: split });
-    let payload: Uint8Array;
+    let payload: Buffer;
     try {
       payload = opening.update(envelope.sealed.subarray(0, split));
       opening.final();
@@ -92,6 +114,7 @@ export class SealedChannel {
     }
     const newest = packetNumber > this.#window.highest;
     this.#window.mark(packetNumber);
-    return { payload: new Uint8Array(payload), newest };
+    // A view of memory that nobody else has: not a Buffer, whose slices are views, and not another copy.
+    return { payload: new Uint8Array(payload.buffer as ArrayBuffer, payload.byteOffset, payload.length), newest };
   }
 }

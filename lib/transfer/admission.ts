@@ -5,17 +5,17 @@
  * key;  3) what is told of a refusal tells no path.  Spec: PROTOCOL.md "The holder's states".  (I/O: by what is passed in)
  */
 
-import type { Bytes } from "../core/bytes.ts";
+import { bytesEqual } from "../core/bytes.ts";
 import { type ErrorCode, ProtocolError, ShoalError, StoreError, TimeoutError } from "../core/errors.ts";
 import type { Content, DeviceId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import { protocolVersion } from "../core/version.ts";
 import { verifyDevice, verifyTransfer } from "../session/proofs.ts";
 import type { Random } from "../session/random.ts";
-import { openTicket } from "../session/ticket.ts";
-import { encodeFrame, type Hello } from "../wire/frame.ts";
+import { hashSet, openSetTicket, openTicket } from "../session/ticket.ts";
+import { encodeFrame, type Hello, type TakenSet } from "../wire/frame.ts";
 import type { TicketKey } from "../wire/message.ts";
-import type { Ticket } from "../wire/ticket.ts";
+import type { SetTicket, Ticket } from "../wire/ticket.ts";
 import type { FrameStream } from "./frame_stream.ts";
 import type { Bitfield } from "./piece_picker.ts";
 import type { Timers } from "./timers.ts";
@@ -50,6 +50,18 @@ export interface TakenContent {
   readonly source: ServedContent;
 }
 
+/** Whose a ticket is, and until when. */
+type TicketTerms = Pick<Ticket, "deviceId" | "expiresAtMs">;
+
+/** What a SET brought: a ticket that is for its contents, or why they are refused. */
+export type SetGrant = SetTicket | ShoalError;
+
+/** A content that a TAKE asks for. */
+export interface TakenWish {
+  readonly content: Content;
+  readonly grant: SetGrant;
+}
+
 /** What admitting needs of the rest of the peer. */
 export interface AdmissionDeps {
   /** SHA-256 of the certificate that this device's listener shows. */
@@ -63,7 +75,7 @@ export interface AdmissionDeps {
   /** Told when a file turned out not to be what was shared, so that it is announced anew. */
   readonly onChanged: (content: Content) => void;
   /** Whether a ticket was made void before its time. */
-  readonly isRevoked: (ticket: Pick<Ticket, "deviceId" | "expiresAtMs">) => boolean;
+  readonly isRevoked: (ticket: TicketTerms) => boolean;
   readonly random: Random;
   readonly timers: Timers;
 }
@@ -104,11 +116,15 @@ function checkHello(hello: Hello, nonce: Uint8Array, deps: AdmissionDeps): Ticke
 function checkTicket(sealed: Uint8Array, deviceId: DeviceId, deps: AdmissionDeps): Ticket {
   const opened = openTicket(deps.ticketKeys(), sealed);
   if (!opened.ok) throw refusal("denied", opened.error);
-  const ticket = opened.value;
-  if (ticket.expiresAtMs <= deps.coordinatorNowMs()) throw refusal("denied", "an expired ticket");
-  if (ticket.deviceId !== deviceId) throw refusal("denied", "a ticket of another device");
-  if (deps.isRevoked(ticket)) throw refusal("denied", "the ticket was revoked");
-  return ticket;
+  checkTerms(opened.value, deviceId, deps);
+  return opened.value;
+}
+
+/** @throws {ShoalError} `denied`, if a ticket is not this device's, or not any more. */
+function checkTerms(terms: TicketTerms, deviceId: DeviceId, deps: AdmissionDeps): void {
+  if (terms.expiresAtMs <= deps.coordinatorNowMs()) throw refusal("denied", "an expired ticket");
+  if (terms.deviceId !== deviceId) throw refusal("denied", "a ticket of another device");
+  if (deps.isRevoked(terms)) throw refusal("denied", "the ticket was revoked");
 }
 
 /** What we decide; the text goes to the other side, so it tells no paths. */
@@ -148,17 +164,28 @@ export function guardedSource(content: Content, source: ServedContent, deps: Adm
   };
 }
 
-/** Opens a content of one piece that a TAKE asks for; or answers why not. */
+/** Opens the ticket of a SET; or answers why not. Expiry and revocation count when a content of it is asked for. */
+export function openSet(
+  { ticket, contents }: TakenSet,
+  account: string,
+  deps: Pick<AdmissionDeps, "ticketKeys">,
+): SetGrant {
+  const opened = openSetTicket(deps.ticketKeys(), ticket);
+  if (!opened.ok) return refusal("denied", opened.error);
+  if (opened.value.account !== account) return refusal("denied", "a ticket of another account");
+  if (!bytesEqual(opened.value.setHash, hashSet(contents))) return refusal("denied", "a ticket for other contents");
+  return opened.value;
+}
+
+/** Opens a small content that a TAKE asks for; or answers why not. */
 export function openTaken(
-  sealed: Bytes,
-  { deviceId, account }: Pick<Ticket, "deviceId" | "account">,
+  { content, grant }: TakenWish,
+  { deviceId }: Pick<Ticket, "deviceId">,
   deps: AdmissionDeps,
 ): TakenContent | ShoalError {
+  if (grant instanceof ShoalError) return grant;
   try {
-    const ticket = checkTicket(sealed, deviceId, deps);
-    const content: Content = { id: ticket.id, bytes: ticket.bytes };
-    if (ticket.account !== account) throw refusal("denied", "a ticket of another account");
-    if (content.bytes === 0 || content.bytes > limits.takenBytesMax) throw refusal("usage", "it is not of one piece");
+    checkTerms(grant, deviceId, deps);
     const source = openSource(content, deps);
     if (source.partial !== undefined) {
       source[Symbol.dispose]();

@@ -140,6 +140,8 @@ interface RunningLane {
   readonly sinceMs: number;
   /** Ends it alone. */
   readonly stop: AbortController;
+  /** Once the holder has said what it has. */
+  seat: Seat | undefined;
   /** Bytes of the pieces that it has brought since the last look. */
   bytes: number;
   /** Whether it waits in the holder's queue, and since when it has not come forward there. */
@@ -238,6 +240,7 @@ class Fetch {
     const states = await this.#locate();
     if (this.#stop.signal.aborted) return;
     const lanesEach = states.length === 1 && this.#options.content.bytes >= threadedFromBytes ? lanesAtOne : 1;
+    if (lanesEach === 1) this.#retireSeconds();
     for (const state of states) {
       // Many who have a part, and soon leave, must not keep out who has it whole and was too busy a moment ago.
       const lanesMax = state.holder.whole ? limits.lanesMax : lanesMaxOf(this.#options.content);
@@ -245,6 +248,16 @@ class Fetch {
     }
     if (states.some((state) => this.#lanesOf(state) === 0)) this.#endSlowest();
     this.#locateAtMs = this.#after(this.#lanes.size > 0 ? this.#nextLookMs() : this.#nextPauseMs());
+  }
+
+  /** Where there are others, one connection to each is enough: what is asked of a slow one over two cannot be had elsewhere. */
+  #retireSeconds(): void {
+    const met = new Set<HolderState>();
+    for (const { state, seat } of this.#lanes) {
+      if (seat === undefined) continue;
+      if (met.has(state)) seat.retire();
+      met.add(state);
+    }
   }
 
   #lanesOf(state: HolderState): number {
@@ -331,6 +344,7 @@ class Fetch {
       state,
       sinceMs: this.#options.timers.nowMs(),
       stop: new AbortController(),
+      seat: undefined,
       bytes: 0,
       isQueued: false,
       placeSinceMs: 0,
@@ -359,7 +373,6 @@ class Fetch {
     const { holder } = state;
     const { content, identity, timers, onProgress } = this.#options;
     const signal = AbortSignal.any([this.#stop.signal, lane.stop.signal]);
-    let seat: Seat | undefined;
     let turns: Turns | undefined;
     try {
       await this.#options.lane({
@@ -371,7 +384,7 @@ class Fetch {
         begin: async (manifest, has) => {
           lane.isQueued = false;
           const opened = await this.#open(manifest);
-          seat = this.#picker!.join(has);
+          const seat = lane.seat = this.#picker!.join(has);
           const { pieceBytes } = manifest;
           const flow = this.#options.flow?.(holder.endpoints[0]!.ip);
           if (flow !== undefined) turns = this.#turnsOf(flow, pieceBytes);
@@ -381,7 +394,7 @@ class Fetch {
         onReceived: () => {
           lane.isQueued = false;
           state.place = Infinity;
-          seat?.heard();
+          lane.seat?.heard();
           this.#moved();
         },
         onQueued: (queued) => {
@@ -395,7 +408,7 @@ class Fetch {
           this.#wireBytes += wireBytes;
           if (reusedBytes > 0) turns?.giveBack(reusedBytes);
           this.#moved();
-          if (seat!.delivered(piece)) {
+          if (lane.seat!.delivered(piece)) {
             state.bytes += bytes - reusedBytes;
             this.#fetchedBytes += bytes - reusedBytes;
             this.#reusedBytes += reusedBytes;
@@ -414,10 +427,10 @@ class Fetch {
         return;
       }
       if (!(error instanceof ShoalError)) throw error;
-      this.#blame(holder, error, seat !== undefined);
+      this.#blame(holder, error, lane.seat !== undefined);
       this.#judge(state, error);
     } finally {
-      seat?.leave();
+      lane.seat?.leave();
     }
   }
 

@@ -61,7 +61,7 @@ export class FrameStream {
   /** Since when the pending read or write waits for its next byte. */
   #readFromMs = 0;
   #writeFromMs = 0;
-  /** The last byte that was not a heartbeat's or a HAVE's, or `noteWork`. */
+  /** The last byte that was not a heartbeat's, a HAVE's or an ASKED's, or `noteWork`. */
   #lastWorkMs: number;
   #lastWroteMs: number;
   #lastWrite: Promise<void> = Promise.resolve();
@@ -103,8 +103,8 @@ export class FrameStream {
       const payload = new Uint8Array(length);
       await this.#readInto(payload);
       if (type === frameTypes.heartbeat) continue;
-      // It says what there is; whether that is news its reader knows.
-      if (type !== frameTypes.have) this.#lastWorkMs = this.#timers.nowMs();
+      // They say what there is, or will be; whether that is news their reader knows.
+      if (type !== frameTypes.have && type !== frameTypes.asked) this.#lastWorkMs = this.#timers.nowMs();
       const frame = decodeFrame(type, payload);
       if (!frame.ok) throw this.#illegal(frame.error);
       return frame.value as IncomingFrame;

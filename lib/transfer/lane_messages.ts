@@ -48,6 +48,10 @@ export type FromThread =
   /** One more piece is wanted. */
   | { readonly kind: "want"; readonly lane: number }
   | { readonly kind: "have"; readonly lane: number; readonly piece: number }
+  /** Others have asked the holder for these. */
+  | { readonly kind: "askedByOthers"; readonly lane: number; readonly pieces: readonly number[] }
+  /** Of these that were to be asked for it has asked for none. */
+  | { readonly kind: "giveBack"; readonly lane: number; readonly pieces: readonly number[] }
   | { readonly kind: "received"; readonly lane: number }
   | { readonly kind: "queued"; readonly lane: number; readonly queued: Queued }
   /** A piece is verified and written. */

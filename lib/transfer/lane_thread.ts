@@ -50,7 +50,7 @@ class ThreadLane implements PieceSource {
   readonly #stop = new AbortController();
   readonly #begun = Promise.withResolvers<Extract<ToThread, { readonly kind: "begun" }>>();
   /** Pieces to ask for. */
-  readonly #pieces: number[] = [];
+  #pieces: number[] = [];
   /** Pieces wanted of the other end and not come yet. */
   #wanted = 0;
   #isNone = false;
@@ -101,10 +101,7 @@ class ThreadLane implements PieceSource {
 
   take(): number | undefined {
     const piece = this.#pieces.shift();
-    while (this.#pieces.length + this.#wanted < inHand && !this.#isNone) {
-      this.#wanted++;
-      this.#post({ kind: "want", lane: this.#start.lane });
-    }
+    this.#want();
     return piece;
   }
 
@@ -115,6 +112,17 @@ class ThreadLane implements PieceSource {
 
   have(piece: number): void {
     this.#post({ kind: "have", lane: this.#start.lane, piece });
+  }
+
+  /** What is in hand was chosen before this was known. */
+  askedByOthers(pieces: readonly number[]): void {
+    const { lane } = this.#start;
+    this.#post({ kind: "askedByOthers", lane, pieces });
+    const unasked = this.#pieces.filter((piece) => pieces.includes(piece));
+    if (unasked.length === 0) return;
+    this.#pieces = this.#pieces.filter((piece) => !pieces.includes(piece));
+    this.#post({ kind: "giveBack", lane, pieces: unasked });
+    this.#want();
   }
 
   giveBack(): void {
@@ -135,6 +143,13 @@ class ThreadLane implements PieceSource {
         writeVerified: (piece, bytes) => writer!.write(manifest.pieceRange(piece).offset, bytes),
       },
     };
+  }
+
+  #want(): void {
+    while (this.#pieces.length + this.#wanted < inHand && !this.#isNone) {
+      this.#wanted++;
+      this.#post({ kind: "want", lane: this.#start.lane });
+    }
   }
 
   #queued(queued: Queued): void {

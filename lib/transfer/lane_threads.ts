@@ -144,6 +144,10 @@ class LaneHere {
         return void this.#feed().catch((error) => this.fail(error));
       case "have":
         return this.#work?.source.have(message.piece);
+      case "askedByOthers":
+        return this.#work?.source.askedByOthers(message.pieces);
+      case "giveBack":
+        return this.#work?.source.giveBack(message.pieces);
       case "received":
         return this.#options.onReceived();
       case "queued":

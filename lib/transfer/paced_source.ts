@@ -52,6 +52,11 @@ export class Turns {
     this.#isHere = false;
   }
 
+  /** Notes that so many turns were used in vain. */
+  unused(count: number): void {
+    this.giveBack(count * this.#pieceBytes);
+  }
+
   /** Notes that so many bytes of a turn were not needed. */
   giveBack(bytes: number): void {
     this.#flow.giveBack(bytes);
@@ -89,7 +94,12 @@ export class PacedSource implements PieceSource {
     this.#source.have(piece);
   }
 
+  askedByOthers(pieces: readonly number[]): void {
+    this.#source.askedByOthers(pieces);
+  }
+
   giveBack(pieces: readonly number[]): void {
     this.#source.giveBack(pieces);
+    this.#turns.unused(pieces.length);
   }
 }

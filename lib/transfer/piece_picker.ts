@@ -1,12 +1,12 @@
 /**
  * piece_picker: which piece of a fetch is asked of whom. Every connection has a seat. Laws: 1) a piece is missing, with one seat, or
  * done; at the end alone, when none is missing, a seat with nothing to do is given one that another seat has and is slow with; 2) of
- * what a seat's holder has, the rarest goes first;  3) what a seat did not deliver comes back when it leaves.  (pure but for the clock
- * that is passed in)
+ * what a seat's holder has, the rarest goes first, and what others have asked a holder for counts as a copy: they will have it soon;
+ * 3) what a seat did not deliver comes back when it leaves.  (pure but for the clock that is passed in)
  *
  * Where every holder has all, pieces are taken in order, from a random place on and round: neighbours share a REQUEST and a read of the
- * disk, and peers that begin together have different pieces to give each other. Once holders are met that have a part, one of the rarest
- * is taken at random, as in BEP 3: in order, all would wait for the same next piece.
+ * disk, and peers that begin together have different pieces to give each other; what others have asked for goes last. Once holders are
+ * met that have a part, one of the rarest is taken at random, as in BEP 3: in order, all would wait for the same next piece.
  */
 
 /** Which pieces a holder has: bit 7 of byte 0 is piece 0, as in BEP 3. */
@@ -37,6 +37,9 @@ export class PiecePicker {
   readonly #states: Uint8Array;
   /** How many seats' holders have a piece, those that have all not counted. */
   readonly #copies: Uint16Array;
+  /** How often others have asked a holder for a piece, as far as that was told. Who tells lies of it changes the order, and no more. */
+  readonly #askedByOthers: Uint8Array;
+  #areOthersAsking = false;
   readonly #seats = new Set<Seat>();
   readonly #draw: (below: number) => number;
   readonly #nowMs: () => number;
@@ -51,6 +54,7 @@ export class PiecePicker {
   constructor(options: PickerOptions) {
     this.#states = new Uint8Array(options.pieceCount).fill(done);
     this.#copies = new Uint16Array(options.pieceCount);
+    this.#askedByOthers = new Uint8Array(options.pieceCount);
     this.#draw = options.draw;
     this.#start = this.#cursor = options.pieceCount === 0 ? 0 : options.draw(options.pieceCount);
     this.#nowMs = options.nowMs;
@@ -128,6 +132,12 @@ export class PiecePicker {
     this.#copies[piece]!++;
   }
 
+  /** @internal For Seat: others will have these soon. */
+  noteAskedByOthers(pieces: readonly number[]): void {
+    this.#areOthersAsking = true;
+    for (const piece of pieces) if (this.#askedByOthers[piece]! < 255) this.#askedByOthers[piece]!++;
+  }
+
   /** @internal For Seat. */
   get nowMs(): number {
     return this.#nowMs();
@@ -136,8 +146,10 @@ export class PiecePicker {
   #rarest(seat: Seat): number | undefined {
     const count = this.#states.length;
     while (this.#states[this.#cursor] !== missing) this.#cursor = (this.#cursor + 1) % count;
-    if (this.#partialSeats === 0) return this.#cursor;
+    const isInOrder = this.#partialSeats === 0;
+    if (isInOrder && !this.#areOthersAsking) return this.#cursor;
     let best: number | undefined;
+    let least = Infinity;
     let equals = 0;
     let compared = 0;
     for (let step = 0; step < count && (compared < comparedMax || best === undefined); step++) {
@@ -145,11 +157,12 @@ export class PiecePicker {
       if (this.#states[piece] !== missing) continue;
       compared++;
       if (seat.has !== undefined && !hasPiece(seat.has, piece)) continue;
-      const isRarer = best === undefined || this.#copies[piece]! < this.#copies[best]!;
-      if (!isRarer && this.#copies[piece]! > this.#copies[best!]!) continue;
-      equals = isRarer ? 1 : equals + 1;
+      const copies = this.#copies[piece]! + this.#askedByOthers[piece]!;
+      if (copies > least || isInOrder && copies === least) continue;
+      equals = copies < least ? 1 : equals + 1;
       // Each of the equals seen so far is kept with the same chance.
-      if (isRarer || this.#draw(equals) === 0) best = piece;
+      if (copies < least || this.#draw(equals) === 0) best = piece;
+      least = copies;
     }
     return best;
   }
@@ -208,6 +221,7 @@ export class Seat {
   #busySinceMs: number;
   /** Whether one of its pieces was asked of another as well. */
   wasDoubled = false;
+  #isRetired = false;
   readonly #picker: PiecePicker;
   #wake: () => void = () => {};
 
@@ -224,7 +238,7 @@ export class Seat {
 
   /** The next piece to ask for; undefined if there is none at the moment. */
   take(): number | undefined {
-    const piece = this.#picker.pick(this);
+    const piece = this.#isRetired ? undefined : this.#picker.pick(this);
     if (piece === undefined) return undefined;
     // Its pace is of the time in which it had something to do.
     if (this.asked.size === 0) this.heardAtMs = this.#busySinceMs = this.#picker.nowMs;
@@ -232,10 +246,11 @@ export class Seat {
     return piece;
   }
 
-  /** Waits until there may be a piece; false once all are done. */
+  /** Waits until there may be a piece; false once all are done, or it is retired. */
   async more(): Promise<boolean> {
-    if (this.#picker.left > 0) await new Promise<void>((resolve) => this.#wake = resolve);
-    return this.#picker.left > 0;
+    const mayCome = () => this.#picker.left > 0 && !this.#isRetired;
+    if (mayCome()) await new Promise<void>((resolve) => this.#wake = resolve);
+    return mayCome();
   }
 
   /** Notes that this seat's holder delivered a piece, which is verified and written; false if somebody else had before. */
@@ -257,9 +272,20 @@ export class Seat {
     this.wake();
   }
 
+  /** Notes pieces that others have asked the holder for. */
+  askedByOthers(pieces: readonly number[]): void {
+    this.#picker.noteAskedByOthers(pieces);
+  }
+
   /** Gives back pieces that it was given and will not deliver. */
   giveBack(pieces: Iterable<number>): void {
     this.#picker.comeBack(this, pieces);
+  }
+
+  /** Lets it end: it delivers what it was given, and is given nothing more. */
+  retire(): void {
+    this.#isRetired = true;
+    this.wake();
   }
 
   /** Ends the seat; what it has not delivered comes back. Safe to call twice. */

@@ -36,6 +36,8 @@ export interface PieceSource {
   more(): Promise<boolean>;
   /** Notes that the holder has got a piece. */
   have(piece: number): void;
+  /** Notes pieces that others have asked the holder for, and will have soon. */
+  askedByOthers(pieces: readonly number[]): void;
   /** Takes back pieces that were taken and will not be delivered. */
   giveBack(pieces: readonly number[]): void;
 }
@@ -214,6 +216,10 @@ export class PieceReceiver {
   async #nextNews(): Promise<WorkFrame> {
     for (;;) {
       const frame = await nextWork(this.#frames, this.#options);
+      if (frame.kind === "asked") {
+        this.#work.source.askedByOthers(frame.pieces);
+        continue;
+      }
       if (frame.kind !== "have") return frame;
       if (!this.#noteHave(frame.pieces)) continue;
       this.#frames.noteWork();

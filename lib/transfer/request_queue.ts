@@ -4,11 +4,12 @@
  * nothing;  2) what is asked for is served in that order.  (pure)
  */
 
-import type { Bytes } from "../core/bytes.ts";
 import { ProtocolError, type ShoalError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
+import type { Content } from "../core/ids.ts";
 import { pieceCount } from "../content/merkle.ts";
 import type { BlockRange } from "../wire/frame.ts";
+import type { SetGrant, TakenWish } from "./admission.ts";
 
 /** A range of a content in bytes. */
 export interface ByteRange {
@@ -16,17 +17,18 @@ export interface ByteRange {
   readonly bytes: number;
 }
 
-/**
- * What is sent next: a range of the connection's content, the hashes of the blocks of one of its pieces, or all of a small content by
- * a ticket of its own.
- */
-export type Wanted = ByteRange | { readonly leavesOf: number } | { readonly ticket: Bytes };
+/** What is sent next: a range of the connection's content, the hashes of the blocks of one of its pieces, or all of a small content. */
+export type Wanted = ByteRange | { readonly leavesOf: number } | TakenWish;
+
+const noSet: readonly TakenWish[] = [];
 
 export class RequestQueue {
   readonly #contentBytes: number;
   #wanted: Wanted[] = [];
   #unsentBytes = 0;
   #leavesWaiting = 0;
+  /** What the last SET named. */
+  #set = noSet;
   #takes = 0;
   /** LEAVES so far, in pieces. */
   #leaves = 0;
@@ -70,11 +72,20 @@ export class RequestQueue {
     this.#wake();
   }
 
-  /** Takes the ticket of one TAKE. @throws {ProtocolError} If they are too many. */
-  addTake(ticket: Bytes): void {
-    if (this.#takes >= limits.takesMax) throw illegal("more asked ahead than allowed");
-    this.#takes++;
-    this.#wanted.push({ ticket });
+  /** Takes the contents of a SET, in place of those of the last one. */
+  setTo(contents: readonly Content[], grant: SetGrant): void {
+    this.#set = contents.map((content) => ({ content, grant }));
+  }
+
+  /** Takes the places of one TAKE. @throws {ProtocolError} If the SET before it has no such place, or they are too many. */
+  addTake(places: readonly number[]): void {
+    this.#takes += places.length;
+    if (this.#takes > limits.takesMax) throw illegal("more asked ahead than allowed");
+    for (const place of places) {
+      const wish = this.#set[place];
+      if (wish === undefined) throw illegal("a TAKE of what no SET has named");
+      this.#wanted.push(wish);
+    }
     this.#wake();
   }
 
@@ -97,12 +108,12 @@ export class RequestQueue {
     }
   }
 
-  /** The ticket of the next, if that is a TAKE and is here already. */
-  nextTake(): Bytes | undefined {
+  /** The next, if that was asked for by TAKE and is here already. */
+  nextTake(): TakenWish | undefined {
     const [wanted] = this.#wanted;
-    if (wanted === undefined || !("ticket" in wanted)) return undefined;
+    if (wanted === undefined || !("grant" in wanted)) return undefined;
     this.#wanted.shift();
-    return wanted.ticket;
+    return wanted;
   }
 
   /**
@@ -126,7 +137,7 @@ export class RequestQueue {
     this.#unsentBytes -= bytes;
   }
 
-  /** Notes that so many TAKEs are answered. */
+  /** Notes that so many that were asked for by TAKE are answered. */
   taken(count: number): void {
     this.#takes -= count;
   }

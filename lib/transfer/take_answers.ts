@@ -1,6 +1,6 @@
 /**
- * take_answers: answers the TAKEs of one connection that a HELLO has proven: small contents, each by a ticket of its own. Laws: 1) each
- * TAKE gets one answer, in the order of asking: DATA with all of the content, or MISSING;  2) what is there when an answer is ready goes
+ * take_answers: answers the TAKEs of one connection that a HELLO has proven: small contents, by tickets for sets of them. Laws: 1) each
+ * content gets one answer, in the order of asking: DATA with all of it, or MISSING;  2) what is there when an answer is ready goes
  * out with it: many small files cost one write, and they are compressed where that pays;  3) they wait for a slot and for their turn in
  * the limits as ranges do, in steps as short as the limits want them, so that nobody is taken for dead.
  * Spec: PROTOCOL.md "Small contents".  (I/O: by what is passed in)
@@ -9,16 +9,16 @@
 import type { Bytes } from "../core/bytes.ts";
 import { errorCodes, ShoalError } from "../core/errors.ts";
 import { dataHeaderBytes, encodeFrame } from "../wire/frame.ts";
-import type { ServedContent, TakenContent } from "./admission.ts";
+import type { ServedContent, TakenContent, TakenWish } from "./admission.ts";
 import { compressedForMs } from "./compression.ts";
 import { CompressionChoice, type SentFrame } from "./compression_choice.ts";
 import { contentOf, type DataFrame, giveBackRoom, makeDataFrame, takeRoom } from "./data_frame.ts";
 
 export interface TakeLine {
-  /** The ticket of the next TAKE, if one is here. */
-  readonly next: () => Bytes | undefined;
-  /** Opens what a ticket names, or answers why not; so may its reading throw. The code goes out as MISSING. */
-  readonly open: (ticket: Bytes) => TakenContent | ShoalError;
+  /** The next, if one is here. */
+  readonly next: () => TakenWish | undefined;
+  /** Opens what is wished, or answers why not; so may its reading throw. The code goes out as MISSING. */
+  readonly open: (wish: TakenWish) => TakenContent | ShoalError;
   /** Waits for a slot; undefined where there is one, false if the other side is done before. */
   readonly slot: () => Promise<boolean> | undefined;
   readonly nowMs: () => number;
@@ -56,11 +56,11 @@ export class TakeAnswers {
     this.#line = line;
   }
 
-  /** Answers a TAKE and those that wait behind it; false if the other side is done before. */
-  async answer(first: Bytes): Promise<boolean> {
-    for (let ticket: Bytes | undefined = first; ticket !== undefined; ticket = this.#line.next()) {
+  /** Answers one wish and those that wait behind it; false if the other side is done before. */
+  async answer(first: TakenWish): Promise<boolean> {
+    for (let wish: TakenWish | undefined = first; wish !== undefined; wish = this.#line.next()) {
       if (!await this.#flushDuring(this.#line.slot())) return false;
-      if (!await this.#answerOne(ticket)) return false;
+      if (!await this.#answerOne(wish)) return false;
     }
     await this.#timed(() => this.#flush());
     giveBackRoom(this.#buffer);
@@ -68,9 +68,9 @@ export class TakeAnswers {
     return true;
   }
 
-  async #answerOne(ticket: Bytes): Promise<boolean> {
+  async #answerOne(wish: TakenWish): Promise<boolean> {
     if (this.#buffer === noBuffer) this.#buffer = takeRoom();
-    const taken = this.#line.open(ticket);
+    const taken = this.#line.open(wish);
     if (taken instanceof ShoalError) return await this.#send(await this.#addMissing(taken));
     const { bytes, source } = taken;
     using _source = source;

@@ -1,5 +1,5 @@
 /**
- * take_from: fetches many small contents from one holder over one connection, each by a ticket of its own, many asked for ahead. Laws:
+ * take_from: fetches many small contents from one holder over one connection, by tickets for sets of them, many asked for ahead. Laws:
  * 1) each is checked against its id before it is handed on: of one piece the id is the piece's own hash, so no manifest is needed;
  * 2) a wrong byte names its sender;  3) the holder answers what was asked, in that order: anything else is a broken rule.
  * Spec: PROTOCOL.md "Small contents".  (I/O: over a stream that is passed in)
@@ -11,7 +11,7 @@ import { type Content, idBytes } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import type { ByteStream } from "../core/transport.ts";
 import { hashPiece } from "../content/merkle.ts";
-import { encodeFrame, type Queued } from "../wire/frame.ts";
+import { encodeFrame, type Queued, type TakenSet } from "../wire/frame.ts";
 import { broken, type FetchIdentity, introduce, lied, nextFrame, talkOver } from "./holder_talk.ts";
 import type { FrameStream } from "./frame_stream.ts";
 import type { Timers } from "./timers.ts";
@@ -20,7 +20,9 @@ import type { VerifiedHolder } from "./verified_holder.ts";
 /** A content to take, of 1 to limits.takenBytesMax bytes. */
 export interface Takeable {
   readonly content: Content;
-  readonly ticket: Bytes;
+  /** What its ticket is for, and where it stands there. */
+  readonly set: TakenSet;
+  readonly place: number;
 }
 
 export interface TakeOptions<T extends Takeable> {
@@ -62,6 +64,8 @@ class Taker<T extends Takeable> {
   /** In the order of asking. */
   readonly #asked: T[] = [];
   #askedBytes = 0;
+  /** What the holder was told last. */
+  #set: TakenSet | undefined;
   #toldWireBytes = 0;
   /** Bytes of the first of them that are here. */
   #filled = 0;
@@ -84,15 +88,28 @@ class Taker<T extends Takeable> {
   /** Asks for more, once there is room for a write that is worth it. */
   async #ask(): Promise<void> {
     if (this.#asked.length > aheadMax / 2 || this.#askedBytes > limits.windowBytes / 2) return;
-    const takes: Bytes[] = [];
+    const wishes: T[] = [];
     while (this.#asked.length < aheadMax && this.#askedBytes < limits.windowBytes) {
       const wish = this.#options.take();
       if (wish === undefined) break;
       this.#asked.push(wish);
       this.#askedBytes += wish.content.bytes;
-      takes.push(encodeFrame({ kind: "take", ticket: wish.ticket }));
+      wishes.push(wish);
     }
-    if (takes.length > 0) await this.#frames.write(concatBytes(...takes));
+    if (wishes.length > 0) await this.#frames.write(concatBytes(...this.#framesFor(wishes)));
+  }
+
+  /** A SET where another begins, and a TAKE for what follows each other in it. */
+  *#framesFor(wishes: readonly T[]): Generator<Bytes> {
+    let places: number[] = [];
+    for (const [i, { set, place }] of wishes.entries()) {
+      if (set !== this.#set) yield encodeFrame({ kind: "set", ...set });
+      this.#set = set;
+      places.push(place);
+      if (wishes[i + 1]?.set === set) continue;
+      yield encodeFrame({ kind: "take", places });
+      places = [];
+    }
   }
 
   /** Receives one frame. */

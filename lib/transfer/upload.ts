@@ -5,26 +5,29 @@
  * of this peer.  Spec: PROTOCOL.md "Transfer".  (I/O: over a stream that is passed in)
  */
 
-import { type Bytes, concatBytes } from "../core/bytes.ts";
+import type { Bytes } from "../core/bytes.ts";
 import { errorCodes, NetworkError, ProtocolError, ShoalError } from "../core/errors.ts";
 import type { Content, DeviceId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import type { ByteStream, Endpoint } from "../core/transport.ts";
 import { leavesOf } from "../content/leaves.ts";
-import { encodeFrame, type HavePieces, type Queued } from "../wire/frame.ts";
+import { encodeFrame, type Queued, type TakenSet } from "../wire/frame.ts";
 import type { Ticket } from "../wire/ticket.ts";
 import {
   type AdmissionDeps,
   guardedSource,
   meet,
+  openSet,
   openSource,
   openTaken,
-  type PartialContent,
   refusal,
   type ServedContent,
+  type SetGrant,
 } from "./admission.ts";
+import type { AskedLately, AskedPieces } from "./asked_lately.ts";
 import { DataWriter } from "./data_writer.ts";
 import { FrameStream } from "./frame_stream.ts";
+import { sendHave } from "./have_sender.ts";
 import type { Flow } from "./rate_limiter.ts";
 import { RequestQueue } from "./request_queue.ts";
 import type { Timers } from "./timers.ts";
@@ -55,6 +58,7 @@ export interface UploadDeps extends AdmissionDeps {
   /** Takes an upload into the list of those that run; whoever disposes of the answer ends its place there. May refuse it. */
   readonly register: (upload: RunningUpload) => Disposable | ShoalError;
   readonly slots: UploadSlots;
+  readonly asked: AskedLately;
   /** Opens the part of an upload in this peer's limits, by whose it is and where it goes; it is disposed with the upload. */
   readonly openFlow: (account: string, to: Endpoint | undefined) => Flow;
 }
@@ -80,9 +84,10 @@ export async function serveConnection(
     using _place = register(upload, deps);
     using source = openSource(upload.content, deps);
     const requests = new RequestQueue(upload.content.bytes);
-    reading = readRequests(frames, requests);
+    using asked = deps.asked.join(upload.content, upload.deviceId);
+    reading = readRequests({ frames, requests, asked }, (set) => openSet(set, upload.account, deps));
     using slot = deps.slots.join(upload.account, upload.tellPlace);
-    const line = { frames, upload, slot, requests };
+    const line = { frames, upload, slot, requests, asked };
     const lastSlice = await sendManifest(line, source);
     if (lastSlice === undefined) return undefined;
     using _news = await sendHave(frames, lastSlice, source.partial);
@@ -111,6 +116,7 @@ interface Line {
   readonly upload: Upload;
   readonly slot: SlotUser;
   readonly requests: RequestQueue;
+  readonly asked: AskedPieces;
 }
 
 class Upload implements RunningUpload {
@@ -184,56 +190,9 @@ async function sendManifest(line: Line, source: ServedContent): Promise<Bytes | 
   }
 }
 
-/** Says what there is, and what there is more while the upload runs: together what comes while the line is busy. */
-async function sendHave(
-  frames: FrameStream,
-  lastSlice: Bytes,
-  partial: PartialContent | undefined,
-): Promise<Disposable | undefined> {
-  const encode = (pieces: HavePieces | undefined) => encodeFrame({ kind: "have", pieces });
-  if (partial === undefined) {
-    await frames.write(concatBytes(lastSlice, encode(undefined)));
-    return undefined;
-  }
-  let isSending = true;
-  let fresh: number[] = [];
-  const sendFresh = async () => {
-    while (fresh.length > 0) {
-      const pieces = fresh;
-      fresh = [];
-      await frames.write(encode(bitsOf(pieces)));
-    }
-    isSending = false;
-  };
-  const watching = partial.watch((piece) => {
-    fresh.push(piece);
-    if (isSending) return;
-    isSending = true;
-    sendFresh().catch(() => {
-      // Whoever sends the pieces meets the same failure.
-    });
-  });
-  try {
-    await frames.write(concatBytes(lastSlice, encode({ first: 0, bits: partial.has })));
-    await sendFresh();
-    return watching;
-  } catch (error) {
-    watching[Symbol.dispose]();
-    throw error;
-  }
-}
-
-function bitsOf(pieces: readonly number[]): HavePieces {
-  const first = pieces.reduce((least, piece) => Math.min(least, piece));
-  const last = pieces.reduce((most, piece) => Math.max(most, piece));
-  const bits = new Uint8Array(Math.ceil((last - first + 1) / 8));
-  for (const piece of pieces) bits[(piece - first) >> 3]! |= 0x80 >> ((piece - first) & 7);
-  return { first, bits };
-}
-
 /** What writes the ranges of this connection's content. */
 function dataWriter(
-  { frames, upload, requests }: Line,
+  { frames, upload, requests, asked }: Line,
   read: (offset: number, buffer: Uint8Array) => void,
   { timers, slots }: UploadDeps,
 ): DataWriter {
@@ -242,7 +201,11 @@ function dataWriter(
     uploads: () => slots.held,
     async haveTurn(bytes) {
       const turn = upload.flow.take(bytes);
-      return turn === undefined || await requests.areWantedAfter(turn);
+      if (turn !== undefined && !await requests.areWantedAfter(turn)) return false;
+      // With what comes room is made to ask for more: then it is to know.
+      const pieces = asked.news();
+      if (pieces.length > 0) await frames.write(encodeFrame({ kind: "asked", pieces }));
+      return true;
     },
   });
 }
@@ -255,7 +218,7 @@ function takeAnswers(line: Line, deps: UploadDeps): TakeAnswers {
     uploads: () => deps.slots.held,
     stepBytes: () => upload.flow.stepBytes,
     next: () => requests.nextTake(),
-    open: (ticket) => openTaken(ticket, upload, deps),
+    open: (wish) => openTaken(wish, upload, deps),
     slot: () => slotTurn(line),
     turn(bytes) {
       const turn = upload.flow.take(bytes);
@@ -287,8 +250,8 @@ async function sendWanted(
       if (!await sendLeaves(line, read, range.leavesOf)) return;
       continue;
     }
-    if ("ticket" in range) {
-      if (!await takes.answer(range.ticket)) return;
+    if ("grant" in range) {
+      if (!await takes.answer(range)) return;
       continue;
     }
     for (let at = 0; at < range.bytes;) {
@@ -319,13 +282,19 @@ async function sendLeaves(
 }
 
 /** Takes requests while others are served; ends with the stream. What goes wrong is told to whoever waits for the next request. */
-async function readRequests(frames: FrameStream, requests: RequestQueue): Promise<void> {
+async function readRequests(
+  { frames, requests, asked }: Pick<Line, "frames" | "requests" | "asked">,
+  grantOf: (set: TakenSet) => SetGrant,
+): Promise<void> {
   try {
     for (let frame = await frames.readFrame(); frame !== undefined; frame = await frames.readFrame()) {
-      if (frame.kind === "request") requests.add(frame.ranges);
-      else if (frame.kind === "leaves") requests.addLeaves(frame.pieces);
-      else if (frame.kind === "take") requests.addTake(frame.ticket);
-      else throw new ProtocolError(`Cannot serve this: ${frame.kind} is not for the fetching side`);
+      if (frame.kind === "leaves") requests.addLeaves(frame.pieces);
+      else if (frame.kind === "set") requests.setTo(frame.contents, grantOf(frame));
+      else if (frame.kind === "take") requests.addTake(frame.places);
+      else if (frame.kind === "request") {
+        requests.add(frame.ranges);
+        asked.note(frame.ranges);
+      } else throw new ProtocolError(`Cannot serve this: ${frame.kind} is not for the fetching side`);
     }
     requests.end();
   } catch (error) {

@@ -10,6 +10,7 @@ import { ShoalError } from "../core/errors.ts";
 import { type Content, contentKey, type DeviceId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import type { ByteStream } from "../core/transport.ts";
+import { AskedLately } from "./asked_lately.ts";
 import { type RunningUpload, serveConnection, type UploadDeps } from "./upload.ts";
 import { UploadSlots } from "./upload_slots.ts";
 
@@ -20,7 +21,7 @@ export interface Listener {
   close(): void;
 }
 
-export interface UploadServerOptions extends Omit<UploadDeps, "register" | "isRevoked" | "slots"> {
+export interface UploadServerOptions extends Omit<UploadDeps, "register" | "isRevoked" | "slots" | "asked"> {
   /** Closed with the server. */
   readonly listener: Listener;
   /** Told why each connection ended, for the log: undefined if the other side was done. */
@@ -38,6 +39,7 @@ type RevocableTicket = Parameters<UploadDeps["isRevoked"]>[0];
 export class UploadServer {
   readonly #options: UploadServerOptions;
   readonly #slots: UploadSlots;
+  readonly #asked = new AskedLately();
   readonly #stop = new AbortController();
   /** With the number of each. */
   readonly #uploads = new Map<RunningUpload, number>();
@@ -126,7 +128,7 @@ export class UploadServer {
     };
     try {
       const isRevoked = (ticket: RevocableTicket) => this.#isRevoked(ticket);
-      const deps = { ...this.#options, slots: this.#slots, register, isRevoked };
+      const deps = { ...this.#options, slots: this.#slots, asked: this.#asked, register, isRevoked };
       this.#options.onEnd(await serveConnection(stream, deps, this.#stop.signal));
     } catch (error) {
       // A mistake of ours that one connection met must not end the others.

@@ -1,26 +1,15 @@
 /**
- * cbor: the deterministic subset of RFC 8949 that payloads use, and the field codecs they are put together from.
- * Laws: 1) only unsigned integers up to 2^53−1, byte strings, text, arrays, booleans and null exist: no maps, so no
- * duplicate or `__proto__` keys; no floats, tags, negative numbers or indefinite lengths;  2) decoding returns a result
- * for any bytes and never throws;  3) every field has a limit, held in both directions.
+ * cbor: the field codecs that payloads are put together from: which values of cbor_item.ts are legal where. Laws: 1) decoding returns a
+ * result for any bytes and never throws;  2) every field has a limit, held in both directions.
  * Spec: PROTOCOL.md "Payload encoding".  (pure)
  */
 
 import { Buffer } from "node:buffer";
-import { decode, encode } from "cborg";
 import { type Bytes, formatHex, parseHex } from "../core/bytes.ts";
 import { fail, ok, type Result } from "../core/errors.ts";
-import { limits } from "../core/limits.ts";
+import { type CborValue, illegal, readItem, writeItem } from "./cbor_item.ts";
 
-/** What a payload can hold. */
-export type CborValue = number | string | boolean | null | Uint8Array | readonly CborValue[];
-
-/** Thrown inside decoding alone, and turned into a result at its edge. */
-class Illegal extends Error {}
-
-function illegal(reason: string): never {
-  throw new Illegal(reason);
-}
+export { type CborValue, illegal };
 
 /** One field of a message: how a value is written, and what is legal when it is read. */
 export interface Field<T> {
@@ -32,64 +21,17 @@ export interface Field<T> {
 /** The type of value that a field carries. */
 export type ValueOf<F> = F extends Field<infer T> ? T : never;
 
-const decodeOptions = {
-  strict: true,
-  useMaps: true,
-  allowIndefinite: false,
-  allowUndefined: false,
-  allowInfinity: false,
-  allowNaN: false,
-  allowBigInt: false,
-  rejectDuplicateMapKeys: true,
-} as const;
-
 /** Encodes a value built by fields. */
 export function encodeCbor(value: CborValue): Bytes {
-  // The library answers a Buffer where it has written long text: its slice() is a view, everybody else's a copy.
-  const { buffer, byteOffset, byteLength } = encode(value) as Bytes;
-  return new Uint8Array(buffer, byteOffset, byteLength);
-}
-
-/** Checks nesting before the library recurses: arrays alone nest, and each costs at least its one head byte. */
-function depthIsLegal(bytes: Uint8Array): boolean {
-  let depth = 0;
-  const left: number[] = [];
-  for (let at = 0; at < bytes.length;) {
-    const major = bytes[at]! >> 5;
-    const info = bytes[at]! & 31;
-    at++;
-    let argument = info;
-    if (info >= 24 && info <= 26) {
-      const size = 1 << (info - 24);
-      argument = 0;
-      for (let i = 0; i < size; i++) argument = argument * 256 + (bytes[at + i] ?? 0);
-      at += size;
-    } else if (info === 27) {
-      at += 8;
-      if (major !== 0) return false;
-    } else if (info > 27) {
-      return false;
-    }
-    if (major === 1 || major === 5 || major === 6) return false;
-    if (major === 7 && info !== 20 && info !== 21 && info !== 22) return false;
-    if (major === 2 || major === 3) at += argument;
-    if (left.length > 0) left[left.length - 1]!--;
-    if (major === 4 && argument > 0) {
-      depth = left.push(argument);
-      if (depth > limits.cborDepthMax) return false;
-    }
-    while (left.length > 0 && left[left.length - 1] === 0) left.pop();
-  }
-  return true;
+  return writeItem(value);
 }
 
 /** Decodes one whole value by its field; trailing bytes are illegal. */
 export function decodeCbor<T>(bytes: Uint8Array, field: Pick<Field<T>, "fromCbor">): Result<T> {
-  if (!depthIsLegal(bytes)) return fail("a construct outside the payload subset");
   try {
-    return ok(field.fromCbor(decode(bytes, decodeOptions)));
+    return ok(field.fromCbor(readItem(bytes)));
   } catch (error) {
-    // cborg throws Error for malformed bytes, fields throw Illegal; nothing else runs in here.
+    // Nothing but bytes that are illegal, and values that a field refuses, throws in here.
     return fail(error instanceof Error ? error.message : String(error));
   }
 }
@@ -111,7 +53,7 @@ export function uint(max: number = Number.MAX_SAFE_INTEGER, min = 0): Field<numb
 export function text(max: number, min = 0): Field<string> {
   const legal = (value: unknown): value is string => {
     if (typeof value !== "string" || value.length > max || !value.isWellFormed()) return false;
-    // The library puts U+FFFD where UTF-8 was broken, and two names must not become one; nor is one written that nobody reads.
+    // Others put U+FFFD where UTF-8 was broken, and two names must not become one; nor is one written that nobody reads.
     if (value.includes("\ufffd")) return false;
     const size = Buffer.byteLength(value, "utf8");
     return size >= min && size <= max;
@@ -134,7 +76,7 @@ export function bytes(max: number, min = max): Field<Bytes> {
       if (!legal(value)) throw new RangeError(`Not ${min} … ${max} bytes`);
       return value;
     },
-    fromCbor: (value) => legal(value) ? new Uint8Array(value) : illegal(`not ${min} … ${max} bytes`),
+    fromCbor: (value) => legal(value) ? value as Bytes : illegal(`not ${min} … ${max} bytes`),
   };
 }
 

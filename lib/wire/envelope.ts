@@ -14,10 +14,12 @@
  *     6 FINISH    P→C   session 2:8, packet number 10:8, KE3 18:64, sealed 82:…
  *     7 SEALED    both  session 2:8, packet number 10:8, sealed 18:…
  *     8 RESET     C→P   session 2:8, token 10:16                                             26 bytes
+ *     9 DEVICE_START P→C   nonce 2:16, cookie 18:24, handshake 42:200                        242 bytes
+ *    10 DEVICE_REPLY C→P   nonce 2:16, handshake 18:57                                       75 bytes
  *     version list      version 0, count 1:1, versions 2:count
  */
 
-import type { Bytes } from "../core/bytes.ts";
+import { type Bytes, concatBytes } from "../core/bytes.ts";
 import { fail, ok, type Result } from "../core/errors.ts";
 import type { DeviceId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
@@ -33,6 +35,8 @@ export const envelopeKinds = {
   finish: 6,
   sealed: 7,
   reset: 8,
+  deviceStart: 9,
+  deviceReply: 10,
 } as const;
 
 export const envelopeSizes = {
@@ -46,6 +50,11 @@ export const envelopeSizes = {
   /** version, kind, session id, packet number: authenticated, not encrypted. */
   sealedHeader: 18,
   finishHeader: 82,
+  /** version, kind, nonce, cookie: the handshake's prologue. */
+  deviceStartHeader: 42,
+  /** The handshake's messages: lib/wire/device_login.ts. */
+  deviceStart: 200,
+  deviceReply: 57,
   tag: 16,
 } as const;
 
@@ -83,12 +92,24 @@ export type Envelope =
     readonly sealed: Uint8Array;
   }
   | { readonly kind: "reset"; readonly sessionId: bigint; readonly token: Uint8Array }
+  | {
+    readonly kind: "deviceStart";
+    readonly nonce: Uint8Array;
+    readonly cookie: Uint8Array;
+    readonly header: Uint8Array;
+    readonly message: Uint8Array;
+  }
+  | { readonly kind: "deviceReply"; readonly nonce: Uint8Array; readonly message: Uint8Array }
   | { readonly kind: "versions"; readonly versions: readonly number[] }
   | { readonly kind: "unknownVersion"; readonly version: number };
 
 function view(datagram: Uint8Array): DataView {
   return new DataView(datagram.buffer, datagram.byteOffset, datagram.byteLength);
 }
+
+/** The numbers of SEALED on their way in or out: a view of each datagram costs more than what is done with it. */
+const numbersBytes = new Uint8Array(16);
+const numbersView = view(numbersBytes);
 
 /** Decodes the outside of a datagram. The kinds that only one side may send are refused by that side's role, not here. */
 export function decodeEnvelope(datagram: Uint8Array): Result<Envelope> {
@@ -101,6 +122,7 @@ export function decodeEnvelope(datagram: Uint8Array): Result<Envelope> {
     return ok({ kind: "versions", versions: [...datagram.subarray(2)] });
   }
   if (version !== protocolVersion) return ok({ kind: "unknownVersion", version });
+  if (datagram[1] === envelopeKinds.sealed) return decodeSealed(datagram);
   const part = (offset: number, size: number) => datagram.subarray(offset, offset + size);
   const numbers = view(datagram);
   switch (datagram[1]) {
@@ -139,21 +161,38 @@ export function decodeEnvelope(datagram: Uint8Array): Result<Envelope> {
         header: part(0, envelopeSizes.finishHeader),
         sealed: datagram.subarray(envelopeSizes.finishHeader),
       });
-    case envelopeKinds.sealed:
-      if (datagram.length <= envelopeSizes.sealedHeader + envelopeSizes.tag) return fail("SEALED is too short");
-      return ok({
-        kind: "sealed",
-        sessionId: numbers.getBigUint64(2),
-        packetNumber: numbers.getBigUint64(10),
-        header: part(0, envelopeSizes.sealedHeader),
-        sealed: datagram.subarray(envelopeSizes.sealedHeader),
-      });
     case envelopeKinds.reset:
       if (datagram.length !== 26) return fail("RESET of the wrong length");
       return ok({ kind: "reset", sessionId: numbers.getBigUint64(2), token: part(10, 16) });
+    case envelopeKinds.deviceStart:
+      if (datagram.length !== 242) return fail("DEVICE_START of the wrong length");
+      return ok({
+        kind: "deviceStart",
+        nonce: part(2, 16),
+        cookie: part(18, 24),
+        header: part(0, envelopeSizes.deviceStartHeader),
+        message: part(42, envelopeSizes.deviceStart),
+      });
+    case envelopeKinds.deviceReply:
+      if (datagram.length !== 75) return fail("DEVICE_REPLY of the wrong length");
+      return ok({ kind: "deviceReply", nonce: part(2, 16), message: part(18, envelopeSizes.deviceReply) });
     default:
       return fail("an unknown kind");
   }
+}
+
+/** The kind that nearly all datagrams are of, on a way of its own: it makes as little as it can. */
+function decodeSealed(datagram: Uint8Array): Result<Envelope> {
+  const { sealedHeader: size, tag } = envelopeSizes;
+  if (datagram.length <= size + tag) return fail("SEALED is too short");
+  for (let i = 0; i < 16; i++) numbersBytes[i] = datagram[2 + i]!;
+  return ok({
+    kind: "sealed",
+    sessionId: numbersView.getBigUint64(0),
+    packetNumber: numbersView.getBigUint64(8),
+    header: datagram.subarray(0, size),
+    sealed: datagram.subarray(size),
+  });
 }
 
 function cleartext(kind: keyof typeof envelopeKinds, size: number, nonce: Uint8Array): Bytes {
@@ -195,6 +234,27 @@ export function encodeReply(nonce: Uint8Array, sessionId: bigint, ke2: Uint8Arra
   return datagram;
 }
 
+/** Builds the header of DEVICE_START, which its handshake is bound to. */
+export function deviceStartHeader(nonce: Uint8Array, cookie: Uint8Array): Bytes {
+  const header = cleartext("deviceStart", envelopeSizes.deviceStartHeader, nonce);
+  header.set(cookie, 18);
+  return header;
+}
+
+/** Encodes the first message of a login by key; of one size whatever is in it, and larger than any answer to it. */
+export function encodeDeviceStart(header: Uint8Array, message: Uint8Array): Bytes {
+  if (message.length !== envelopeSizes.deviceStart) throw new RangeError("The handshake's first message has 200 bytes");
+  return concatBytes(header, message);
+}
+
+/** Encodes its answer; of one size whether the device may log in or not. */
+export function encodeDeviceReply(nonce: Uint8Array, message: Uint8Array): Bytes {
+  if (message.length !== envelopeSizes.deviceReply) throw new RangeError("The handshake's second message has 57 bytes");
+  const datagram = cleartext("deviceReply", 75, nonce);
+  datagram.set(message, 18);
+  return datagram;
+}
+
 /** Encodes a refusal; it says nothing about whether the account exists. `retryAfterMs` is rounded up to seconds. */
 export function encodeRefused(nonce: Uint8Array, code: number, retryAfterMs: number): Bytes {
   const datagram = cleartext("refused", 21, nonce);
@@ -206,17 +266,23 @@ export function encodeRefused(nonce: Uint8Array, code: number, retryAfterMs: num
 /** Builds the authenticated header of SEALED. */
 export function sealedHeader(sessionId: bigint, packetNumber: bigint): Bytes {
   const header = new Uint8Array(envelopeSizes.sealedHeader);
-  header[0] = protocolVersion;
-  header[1] = envelopeKinds.sealed;
-  view(header).setBigUint64(2, sessionId);
-  view(header).setBigUint64(10, packetNumber);
+  writeSealedHeader(header, sessionId, packetNumber);
   return header;
+}
+
+/** Writes the authenticated header of SEALED where a datagram begins. */
+export function writeSealedHeader(datagram: Uint8Array, sessionId: bigint, packetNumber: bigint): void {
+  numbersView.setBigUint64(0, sessionId);
+  numbersView.setBigUint64(8, packetNumber);
+  datagram[0] = protocolVersion;
+  datagram[1] = envelopeKinds.sealed;
+  datagram.set(numbersBytes, 2);
 }
 
 /** Builds the authenticated header of FINISH, which carries KE3 before the first sealed payload. */
 export function finishHeader(sessionId: bigint, packetNumber: bigint, ke3: Uint8Array): Bytes {
   const header = new Uint8Array(envelopeSizes.finishHeader);
-  header.set(sealedHeader(sessionId, packetNumber));
+  writeSealedHeader(header, sessionId, packetNumber);
   header[1] = envelopeKinds.finish;
   header.set(ke3, 18);
   return header;

@@ -16,8 +16,10 @@
  *     10 LEAVES   F→H  CBOR [[piece, …]]
  *     11 LEAF_HASHES H→F  piece 0:4, raw: the hashes of its blocks
  *     12 ZDATA    H→F  offset 5:8, bytes of the content 13:4, then these as a zstd frame
- *     13 TAKE     F→H  raw: a ticket for a content of one piece
+ *     13 TAKE     F→H  raw: places in the last SET, a byte each, from 0
  *     14 MISSING  H→F  CBOR [code]: what the TAKE whose turn it is gets instead of DATA
+ *     15 ASKED    H→F  CBOR [[piece, …]]: what other devices have asked the holder for
+ *     20 SET      F→H  CBOR [ticket, contents]: small contents that TAKEs may ask for
  */
 
 import { type Bytes, copyBytes } from "../core/bytes.ts";
@@ -25,6 +27,7 @@ import { fail, ok, type Result } from "../core/errors.ts";
 import type { DeviceId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import { bytes, decodeCbor, encodeCbor, hexId, list, record, text, uint, type ValueOf } from "./cbor.ts";
+import { contentList } from "./content_list.ts";
 
 export const frameTypes = {
   challenge: 1,
@@ -41,6 +44,8 @@ export const frameTypes = {
   zdata: 12,
   take: 13,
   missing: 14,
+  asked: 15,
+  set: 20,
 } as const;
 
 export const frameHeaderBytes = 5;
@@ -78,12 +83,18 @@ const queued = record({ place: uint(65_535, 1), expectedMs: uint(3_600_000) });
 const leaves = record({ pieces: list(uint(limits.piecesMax - 1), limits.rangesMax) });
 
 const missing = record({ code: uint(255) });
+const set = record({ ticket: bytes(limits.ticketBytesMax, 1), contents: contentList });
+
+/** Pieces that other devices have asked the holder for. */
+const asked = record({ pieces: list(uint(limits.piecesMax - 1), limits.rangesMax) });
 
 export type Challenge = ValueOf<typeof challenge>;
 export type Hello = ValueOf<typeof hello>;
 export type BlockRange = ValueOf<typeof range>;
 export type Refused = ValueOf<typeof refused>;
 export type Queued = ValueOf<typeof queued>;
+/** Small contents that one ticket is for. */
+export type TakenSet = ValueOf<typeof set>;
 
 /** A decoded frame; raw bytes are views into the payload given. */
 export type Frame =
@@ -99,8 +110,10 @@ export type Frame =
   | { readonly kind: "leaves"; readonly pieces: readonly number[] }
   /** The SHA-256 of each block of a piece, in order. */
   | { readonly kind: "leafHashes"; readonly piece: number; readonly leaves: Bytes }
-  | { readonly kind: "take"; readonly ticket: Bytes }
-  | { readonly kind: "missing"; readonly code: number };
+  | ({ readonly kind: "set" } & TakenSet)
+  | { readonly kind: "take"; readonly places: readonly number[] }
+  | { readonly kind: "missing"; readonly code: number }
+  | { readonly kind: "asked"; readonly pieces: readonly number[] };
 
 /** Bit 7 of `bits[0]` is piece `first`, bit 6 the next: 1 where the holder has it. */
 export interface HavePieces {
@@ -129,11 +142,14 @@ export function frameBytesLimit(type: number): number {
       return haveBytesMax;
     case frameTypes.request:
     case frameTypes.leaves:
+    case frameTypes.asked:
       return 8 * 1024;
     case frameTypes.leafHashes:
       return leafHashesBytesMax;
     case frameTypes.take:
-      return limits.ticketBytesMax;
+      return limits.setMax;
+    case frameTypes.set:
+      return 2 * 1024;
     case frameTypes.challenge:
     case frameTypes.hello:
     case frameTypes.refused:
@@ -182,9 +198,13 @@ export function decodeFrame(type: number, payload: Uint8Array): Result<Frame> {
     case frameTypes.leafHashes:
       return decodeLeafHashes(payload);
     case frameTypes.take:
-      return payload.length > 0 ? ok({ kind: "take", ticket: copyBytes(payload) }) : fail("a TAKE without a ticket");
+      return payload.length > 0 ? ok({ kind: "take", places: [...payload] }) : fail("a TAKE of nothing");
+    case frameTypes.set:
+      return tagged("set", decodeCbor(payload, set));
     case frameTypes.missing:
       return tagged("missing", decodeCbor(payload, missing));
+    case frameTypes.asked:
+      return tagged("asked", decodeCbor(payload, asked));
     default:
       return fail("a frame that has no place here");
   }
@@ -295,8 +315,12 @@ export function encodeFrame(value: Frame): Bytes {
     case "leafHashes":
       return frame(frameTypes.leafHashes, encodeLeafHashes(value.piece, value.leaves));
     case "take":
-      return frame(frameTypes.take, value.ticket);
+      return frame(frameTypes.take, Uint8Array.from(value.places));
+    case "set":
+      return frame(frameTypes.set, encodeCbor(set.toCbor(value)));
     case "missing":
       return frame(frameTypes.missing, encodeCbor(missing.toCbor(value)));
+    case "asked":
+      return frame(frameTypes.asked, encodeCbor(asked.toCbor(value)));
   }
 }

@@ -9,6 +9,7 @@ import type { Bytes } from "../core/bytes.ts";
 import { errorCodes, fail, ok, type Result } from "../core/errors.ts";
 import type { ContentId, DeviceId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
+import { audienceField } from "./audience.ts";
 import {
   type AnyFields,
   bytes,
@@ -26,7 +27,10 @@ import {
   uint,
   type ValueOf,
 } from "./cbor.ts";
+import { type CborValue, Written } from "./cbor_item.ts";
+import { contentList } from "./content_list.ts";
 import { sealedPayloadBytesMax } from "./envelope.ts";
+import { searchOrders, searchQuery } from "./search_query.ts";
 
 const name = text(limits.nameBytesMax, 1);
 const account = text(limits.accountBytesMax, 1);
@@ -40,20 +44,36 @@ const content = record({ id: hexId<ContentId>(), bytes: fileBytes });
 const digest = bytes(32);
 const accountKey = record({ publicKey: bytes(32), sealed: bytes(128, 1) });
 const ticket = bytes(limits.ticketBytesMax, 1);
+/** Chosen by the peer. */
+const watchNumber = uint(0xffff_ffff, 1);
 const ticketKeys = list(record({ day: uint(0xffff_ffff), key: bytes(32) }), 3);
 
-/** What SEARCH compares a name with. `name` is the whole name; `id` is 64 hex digits. */
-export const searchModes = ["substring", "glob", "name", "id"] as const;
 /** Whether the coordinator's dial-back met the device at its announced TCP port. */
 export const reachabilities = ["unknown", "yes", "no"] as const;
+/** What an account may do: `operator` and `member` all that peers can, `readOnly` search and fetch, not share. */
+export const roles = ["member", "operator", "readOnly"] as const;
 /** Whose shares a list or a removal is about. */
 export const shareScopes = ["account", "device"] as const;
 /** What a holder did: wrong bytes, a wrong piece layer, a broken rule of the transfer, nothing in time, next to nothing. */
 export const reportReasons = ["wrongPiece", "wrongManifest", "protocol", "stalled"] as const;
 
-const shareEntry = record({ name, id: hexId<ContentId>(), bytes: fileBytes });
-const fileEntry = record({ name, id: hexId<ContentId>(), bytes: fileBytes, holders: uint(), withdrawn: flag });
+const description = text(limits.descriptionBytesMax);
+const shareEntry = record({ name, id: hexId<ContentId>(), bytes: fileBytes, audience: audienceField, description });
+const fileEntry = record({
+  name,
+  id: hexId<ContentId>(),
+  bytes: fileBytes,
+  holders: uint(),
+  withdrawn: flag,
+  /** When the first of those who count here shared it, in coordinator time. */
+  sharedAtMs: uint(),
+  description,
+  /** In a list of one's own alone; null in what others share. */
+  audience: audienceField,
+});
 const peerEntry = record({ account, label, online: flag, changedAtMs: uint() });
+/** `enrolledAtMs`: since when its key lets it in; null where it needs the password. */
+const deviceEntry = record({ label, enrolledAtMs: optional(uint()), online: flag, changedAtMs: uint() });
 const holderEntry = record({
   account,
   label,
@@ -71,10 +91,11 @@ export type ShareEntry = ValueOf<typeof shareEntry>;
 /** One file as lists and searches show it; `withdrawn` only in a device's own list: removed while the device was away. */
 export type FileEntry = ValueOf<typeof fileEntry>;
 export type PeerEntry = ValueOf<typeof peerEntry>;
+export type DeviceEntry = ValueOf<typeof deviceEntry>;
 /** A device that has a content online, how to reach it, and what lets us in. Untrusted until `session/account_key` agrees. */
 export type HolderEntry = ValueOf<typeof holderEntry>;
 export type TicketKey = ValueOf<typeof ticketKeys>[number];
-export type SearchMode = typeof searchModes[number];
+export type Role = typeof roles[number];
 export type ShareScope = typeof shareScopes[number];
 export type ReportReason = typeof reportReasons[number];
 
@@ -86,6 +107,8 @@ const alive = {
   sharesMatch: flag,
   observed: endpoint,
   reachable: choice(reachabilities),
+  /** Every coordinator of this network that peers may log in at, this one too; none: it is alone, or does not know. */
+  coordinators: list(endpoint, limits.coordinatorsMax),
 };
 
 const table = {
@@ -100,6 +123,8 @@ const table = {
       certificate: bytes(limits.certificateBytesMax, 1),
       tcpPort: port,
       shareDigest: digest,
+      /** The X25519 key by which this device logs in from now on; `proof` covers it. */
+      loginKey: bytes(32),
     },
   },
   authenticated: {
@@ -113,6 +138,9 @@ const table = {
       /** Whether the stored account key has signed this device. */
       enrolled: flag,
       ...alive,
+      /** The coordinator's X25519 key, to which logins by key are sealed. */
+      loginKey: bytes(32),
+      role: choice(roles),
     },
   },
   /** Puts the sealed account key if absent, and this device's signature by it. */
@@ -133,7 +161,10 @@ const table = {
   listPeers: { code: 12, fields: { cursor } },
   peers: { code: 13, fields: { peers: list(peerEntry, 64), cursor } },
   listFiles: { code: 14, fields: { scope: choice(shareScopes), cursor } },
-  search: { code: 15, fields: { mode: choice(searchModes), pattern: text(limits.nameBytesMax, 1), cursor } },
+  search: {
+    code: 15,
+    fields: { query: searchQuery, order: choice(searchOrders), descending: flag, offline: flag, cursor },
+  },
   files: { code: 16, fields: { files: list(fileEntry, 64), cursor } },
   /** Who has this content online, how to reach them, and a ticket for each. `offer`: the asker fetches it now and serves what it has. */
   locate: { code: 17, fields: { content, offer: flag, cursor } },
@@ -145,12 +176,17 @@ const table = {
     code: 21,
     fields: { code: uint(255), text: text(limits.errorTextBytesMax), retryAfterMs: uint(3_600_000) },
   },
-  /** Tickets for many contents at one holder that is known already. */
-  tickets: { code: 22, fields: { deviceId: hexId<DeviceId>(), contents: list(content, limits.ticketsMax) } },
-  /** For the first of these contents, as many as fit; null where that device does not have it for the asker. */
-  ticketsAre: { code: 23, fields: { tickets: list(optional(ticket), limits.ticketsMax) } },
+  /** A ticket for small contents together, at one holder that is known already. */
+  setTicket: { code: 22, fields: { deviceId: hexId<DeviceId>(), contents: contentList } },
+  /** For those that the device has for the asker: bit i of `covered` is content i of these asked. Null, if it has none. */
+  setTicketIs: { code: 23, fields: { ticket: optional(ticket), covered: uint(2 ** limits.setMax - 1) } },
   /** What the holder did whom this ticket was for. */
   report: { code: 24, fields: { deviceId: hexId<DeviceId>(), ticket, reason: choice(reportReasons) } },
+  /** The devices of the account. */
+  devices: { code: 25, fields: { cursor } },
+  devicesAre: { code: 26, fields: { devices: list(deviceEntry, 64), cursor } },
+  /** Takes its key from a device of the account, and ends its session and transfers; it needs the password from then on. */
+  revokeDevice: { code: 27, fields: { label } },
 
   // Coordinator → peer
   /** Ends open uploads of these contents and to these devices; the share list may have changed. Answered by `done`. */
@@ -158,8 +194,36 @@ const table = {
   /** Sent to a session's new address; the answer from there moves the session. */
   pathChallenge: { code: 33, fields: { token: bytes(8) } },
   pathResponse: { code: 34, fields: { token: bytes(8) } },
-  /** The session is over, and why. Not answered. */
-  close: { code: 35, fields: { code: uint(255) } },
+  /** The session is over, and why; coordinators to log in at in place of this one, the first before the others. Not answered. */
+  close: { code: 35, fields: { code: uint(255), elsewhere: list(endpoint, 4) } },
+
+  // Accounts: codes 40 to 49
+  /** Answers AUTH of an invite: this session registers one account, of this role, and does nothing else. */
+  invited: { code: 40, fields: { role: choice(roles) } },
+  /** Asks for a name, and begins the registration of a password under it. */
+  register: { code: 41, fields: { account, request: bytes(32) } },
+  registering: { code: 42, fields: { account, response: bytes(64) } },
+  /** Makes the account and spends the invite: both durable before `registered`, which ends the session. */
+  registerRecord: { code: 43, fields: { account, record: bytes(192) } },
+  registered: { code: 44, fields: { account } },
+  /** Begins to change the password: KE1 of the old one, the registration of the new one. */
+  changePassword: { code: 45, fields: { ke1: bytes(96), request: bytes(32) } },
+  provePassword: { code: 46, fields: { ke2: bytes(320), response: bytes(64), accountKey: optional(accountKey) } },
+  /** Proves the old password, and puts the new one with the account key sealed anew. `everywhere`: ends all other sessions. */
+  setPassword: {
+    code: 47,
+    fields: { ke3: bytes(64), record: bytes(192), accountKey: optional(accountKey), everywhere: flag },
+  },
+
+  // Standing searches and audiences
+  /** Begins a standing search, or replaces that of the same number. It ends with the session. */
+  watch: { code: 50, fields: { watch: watchNumber, query: searchQuery } },
+  unwatch: { code: 51, fields: { watch: watchNumber } },
+  /** Coordinator → peer: what matches and was shared now; `more`: and more than this, which a search finds. Answered by `done`. */
+  found: { code: 52, fields: { watch: watchNumber, files: list(fileEntry, limits.foundFilesMax), more: flag } },
+  /** Which of these names mean nobody: no account, or no group that the asker is in. */
+  audience: { code: 53, fields: { audience: audienceField } },
+  audienceIs: { code: 54, fields: { unknown: audienceField } },
 } as const satisfies Record<string, { readonly code: number; readonly fields: AnyFields }>;
 
 export type MessageKind = keyof typeof table;
@@ -182,8 +246,17 @@ export type Request = Extract<Message, {
     | "search"
     | "locate"
     | "account"
-    | "tickets"
-    | "report";
+    | "setTicket"
+    | "report"
+    | "devices"
+    | "revokeDevice"
+    | "watch"
+    | "unwatch"
+    | "audience"
+    | "register"
+    | "registerRecord"
+    | "changePassword"
+    | "setPassword";
 }>;
 
 /** The kinds that peers send as requests, with what answers each (an `error` may always). */
@@ -199,8 +272,17 @@ export const requestAnswers = {
   search: "files",
   locate: "holders",
   account: "accountIs",
-  tickets: "ticketsAre",
+  setTicket: "setTicketIs",
   report: "done",
+  devices: "devicesAre",
+  revokeDevice: "done",
+  watch: "done",
+  unwatch: "done",
+  audience: "audienceIs",
+  register: "registering",
+  registerRecord: "registered",
+  changePassword: "provePassword",
+  setPassword: "done",
 } as const satisfies Record<Request["kind"], MessageKind>;
 
 /** What answers a request of kind K. */
@@ -240,8 +322,22 @@ const addressed: Field<Addressed> = {
 
 /** Encodes one message. @throws {RangeError} If a field is over its limit or the whole does not fit a datagram. */
 export function encodeMessage(transaction: number, message: Message): Bytes {
-  const payload = encodeCbor(addressed.toCbor({ transaction, message }));
-  if (payload.length > sealedPayloadBytesMax) throw new RangeError(`${message.kind} does not fit a datagram`);
+  return encodeWhole(message.kind, addressed.toCbor({ transaction, message }));
+}
+
+/** Writes the files of an answer once, for many that tell the same. */
+export function writeFiles(files: readonly FileEntry[]): Written {
+  return new Written(encodeCbor(table.files.fields.files.toCbor(files)));
+}
+
+/** Encodes `files` as `encodeMessage` would. @throws {RangeError} As that. */
+export function encodeFiles(number: number, files: Written, next: Bytes): Bytes {
+  return encodeWhole("files", [table.files.code, transaction.toCbor(number), files, cursor.toCbor(next)]);
+}
+
+function encodeWhole(kind: MessageKind, value: CborValue): Bytes {
+  const payload = encodeCbor(value);
+  if (payload.length > sealedPayloadBytesMax) throw new RangeError(`${kind} does not fit a datagram`);
   return payload;
 }
 

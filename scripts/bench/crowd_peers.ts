@@ -12,6 +12,7 @@ import { join } from "@std/path";
 import { TextLineStream } from "@std/streams";
 import { NetworkError } from "../../lib/core/errors.ts";
 import { homeFolders } from "../../lib/peer/home_folders.ts";
+import { KnownCoordinators } from "../../lib/peer/known_coordinators.ts";
 import { unlimited } from "../../lib/peer/bandwidth.ts";
 import { Peer } from "../../lib/peer/peer.ts";
 import { takeHome } from "../../lib/peer/take_home.ts";
@@ -38,7 +39,7 @@ async function start(account: string): Promise<Peer> {
   const folders = homeFolders(join(folder, `home-${account}`), () => undefined);
   const home = await takeHome({ folders, coordinator: `127.0.0.1:${port}`, account });
   if ("run" in home) throw new Error(`${account}'s home has an owner`);
-  const who = { account, password: account, label: "crowd" };
+  const who = { account, password: account, label: "crowd", coordinators: KnownCoordinators.open(folders.state) };
   for (;;) {
     try {
       return await Peer.start({ home, coordinator, ...who, stays: true, bandwidth: unlimited });

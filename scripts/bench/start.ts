@@ -1,8 +1,8 @@
 /**
  * start: measures how long the programs take until they are of use, by `deno run`, as bundles, and as executables where dist has them,
  * beside an empty script and `node -e 0`, in one run and in turns, so that all meet the same machine. Caches are warm. Prints medians,
- * ratios to the empty script, and the limits; asserts nothing. A peer's ready line comes after its login, which costs 0.1 s by design:
- * it is measured and has no limit.
+ * ratios to the empty script, and the limits; asserts nothing. A peer's ready line comes after its login, which by the password costs
+ * 0.1 s by design: it is measured and has no limit.
  *
  *     deno task bench start [rounds]
  */
@@ -118,7 +118,17 @@ function rowsOf(form: Form, stage: Stage): readonly Row[] {
     ),
     row("peer --version", undefined, () => untilEnd(() => form.start("peer", ["--version"]))),
     row("peer --help", undefined, () => untilEnd(() => form.start("peer", ["--help"]))),
-    row("peer ready, logged in", undefined, () => untilReady(() => form.start("peer", peer("alice", ["--json"])))),
+    row("peer ready, logged in by the password", undefined, async () => {
+      await Deno.remove(stage.path("home-alice"), { recursive: true }).catch(() => {
+        // The first round has none.
+      });
+      return await untilReady(() => form.start("peer", peer("alice", ["--json"])));
+    }),
+    row(
+      "peer ready, logged in by its key",
+      undefined,
+      () => untilReady(() => form.start("peer", peer("alice", ["--json"]))),
+    ),
     row(
       "peer status --json, through another",
       form.readyMsMax,

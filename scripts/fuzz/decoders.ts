@@ -11,9 +11,15 @@ import type { Result } from "../../lib/core/errors.ts";
 import { parseContentId } from "../../lib/core/ids.ts";
 import { safePath } from "../../lib/content/safe_path.ts";
 import { openTicket } from "../../lib/session/ticket.ts";
+import { dhKeyFrom } from "../../lib/session/dh_key.ts";
+import { initiate, receive } from "../../lib/session/noise_ik.ts";
+import { decodeDeviceClaim, encodeDeviceClaim } from "../../lib/wire/device_login.ts";
 import {
   decodeEnvelope,
+  deviceStartHeader,
   encodeCookie,
+  encodeDeviceReply,
+  encodeDeviceStart,
   encodeHello,
   encodeRefused,
   encodeReply,
@@ -42,6 +48,14 @@ import { damage, randomBytes } from "./damage.ts";
 
 const { nonce, cookie, sessionId } = samples;
 
+/** The first message of a login by key, and who can read it. */
+const responder = dhKeyFrom(new Uint8Array(32).fill(1));
+const { message: deviceStart } = initiate(nonce, {
+  own: dhKeyFrom(new Uint8Array(32).fill(2)),
+  ephemeral: dhKeyFrom(new Uint8Array(32).fill(3)),
+  remoteStatic: responder.publicKey,
+}, encodeDeviceClaim({ account: "ada", deviceId: samples.deviceId }))!;
+
 /** What is damaged, and how it is read; a reader throws where a law is broken. */
 const targets: readonly { readonly name: string; readonly good: readonly Bytes[]; read(bytes: Bytes): boolean }[] = [
   {
@@ -55,9 +69,21 @@ const targets: readonly { readonly name: string; readonly good: readonly Bytes[]
       new Uint8Array([...finishHeader(sessionId, 0n, samples.ke3), ...samples.sequence(0, 40)]),
       new Uint8Array([...sealedHeader(sessionId, 1n), ...samples.sequence(0, 40)]),
       encodeReset(sessionId, samples.sequence(0, 16)),
+      encodeDeviceStart(deviceStartHeader(nonce, cookie), samples.sequence(0, 200)),
+      encodeDeviceReply(nonce, samples.sequence(0, 57)),
       encodeVersions(),
     ],
     read: (bytes) => decodeEnvelope(bytes).ok,
+  },
+  {
+    name: "decodeDeviceClaim",
+    good: [encodeDeviceClaim({ account: "ada", deviceId: samples.deviceId })],
+    read: (bytes) => readsBack(decodeDeviceClaim(bytes), (claim) => decodeDeviceClaim(encodeDeviceClaim(claim))),
+  },
+  {
+    name: "receive",
+    good: [deviceStart],
+    read: (bytes) => receive(nonce, responder, bytes) !== undefined,
   },
   {
     name: "decodeMessage",

@@ -1,6 +1,6 @@
 /**
  * flood: hostile datagrams against a running coordinator, while honest peers use it. Laws: 1) nothing is sent past what the
- * coordinator can hold: after each burst an honest question must be answered, and it stands in the same queue behind the burst;
+ * coordinator can hold: after each burst an honest peer must be answered, and it stands in the same queue behind the burst;
  * 2) it ends: by count, and by time.  (I/O)
  */
 
@@ -18,7 +18,7 @@ import { Insider } from "./insider.ts";
 export interface FloodOptions {
   readonly random: Seeded;
   readonly count: number;
-  /** Loopback addresses that the hostile datagrams come from. */
+  /** Loopback addresses, none of the honest, that the hostile datagrams come from. */
   readonly addresses: number;
   /**
    * So many of them begin logins, which leave most garbage behind: the most memory seen by then is what the memory at the end
@@ -57,8 +57,10 @@ export interface Traffic {
 }
 
 /** Datagrams of one burst: a hundred of the longest fill a socket's buffer. */
-const burstMax = 48;
+const burstMax = 64;
 const progressEvery = 100_000;
+/** Bursts between two honest questions that the store answers; behind the others stands one that the coordinator answers at once. */
+const questionEvery = 8;
 /** Bursts between two looks at the memory. */
 const sampleEvery = 100;
 /** One in this many bursts has the insider speak, this often. */
@@ -88,6 +90,7 @@ export async function flood(options: FloodOptions): Promise<FloodReport> {
       disposed.use(await HonestPeer.open({ coordinator, account, password: accounts[account], onDatagram })),
     );
   }
+  source.loginKey = honest[0]!.identity!.loginKey;
   const insider = disposed.use(
     await Insider.login(options.random, coordinator, { account: "insider", password: accounts.insider }),
   );
@@ -120,9 +123,10 @@ export async function flood(options: FloodOptions): Promise<FloodReport> {
       }
     }
     const askedAtMs = performance.now();
-    await honest[burst % honest.length]!.ask(Math.floor(burst / honest.length));
+    if (burst % questionEvery === 0) {
+      await honest[questions % honest.length]!.ask(Math.floor(questions++ / honest.length));
+    } else await honest[burst % honest.length]!.pace();
     slowestMs = Math.max(slowestMs, performance.now() - askedAtMs);
-    questions++;
     if (!isWarm && burst % sampleEvery === 0) baseKib = Math.max(baseKib, await residentKib(program));
     if (total >= comeBackAt) {
       comeBackAt += options.count / 4;
@@ -168,7 +172,7 @@ class Strangers implements Disposable {
   constructor(source: HostileSource, coordinator: Endpoint, addresses: number) {
     this.#source = source;
     this.#coordinator = coordinator;
-    this.#sockets = Array.from({ length: addresses }, (_, i) => listenUdp({ ip: `127.0.0.${1 + i}`, port: 0 }));
+    this.#sockets = Array.from({ length: addresses }, (_, i) => listenUdp({ ip: `127.0.0.${2 + i}`, port: 0 }));
     for (const socket of this.#sockets) this.#receive(socket);
   }
 

@@ -8,6 +8,7 @@ import { type Bytes, formatHex } from "../../lib/core/bytes.ts";
 import type { ShoalError } from "../../lib/core/errors.ts";
 import type { ContentId } from "../../lib/core/ids.ts";
 import type { Datagrams, Endpoint } from "../../lib/core/transport.ts";
+import type { Identity } from "../../lib/membership/types.ts";
 import { makeCertificate } from "../../lib/net/certificate.ts";
 import { listenUdp } from "../../lib/net/udp.ts";
 import { Control } from "../../lib/peer/control.ts";
@@ -15,6 +16,8 @@ import { signingKeyFrom } from "../../lib/session/device_key.ts";
 import { prove } from "../../lib/session/opaque.ts";
 import { toggleShare } from "../../lib/session/share_digest.ts";
 import type { ShareEntry } from "../../lib/wire/message.ts";
+import { searchFor } from "../../lib/wire/search_query.ts";
+import { forEveryone } from "../../lib/core/audience.ts";
 
 export interface HonestPeerOptions {
   readonly coordinator: Endpoint;
@@ -31,6 +34,8 @@ export class HonestPeer implements Disposable {
   readonly #control: Control;
   readonly #entry: ShareEntry;
   #failure: ShoalError | undefined;
+  /** What its last login established. */
+  identity: Identity | undefined;
   /** How often it was online anew, the first time too. */
   logins = 0;
   /** Keep-alives that were answered. */
@@ -39,7 +44,12 @@ export class HonestPeer implements Disposable {
   private constructor(options: HonestPeerOptions, certificate: Bytes, seed: Bytes) {
     this.#options = options;
     const device = signingKeyFrom(seed);
-    this.#entry = { name: `${options.account}'s own file`, id: formatHex(device.publicKey) as ContentId, bytes: 7 };
+    this.#entry = {
+      name: `${options.account}'s own file`,
+      id: formatHex(device.publicKey) as ContentId,
+      bytes: 7,
+      ...forEveryone,
+    };
     this.#control = new Control(
       tap(listenUdp({ ip: "127.0.0.1", port: 0 }), options.onDatagram),
       options.coordinator,
@@ -56,6 +66,7 @@ export class HonestPeer implements Disposable {
         offline: (error) => this.#failure ??= error,
         denied: (error) => this.#failure ??= error,
         revoked: () => {},
+        found: () => {},
       },
     );
   }
@@ -78,15 +89,22 @@ export class HonestPeer implements Disposable {
     await this.#login();
   }
 
+  /** Asks what the coordinator answers at once, from memory: by then it has received whatever was sent before. */
+  async pace(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    deepStrictEqual((await this.#control.request({ kind: "unwatch", watch: 1 })).kind, "done");
+  }
+
   /** Asks one thing, the next in turn, and holds the answer against what it must be. @throws {Error} If it is wrong or does not come. */
   async ask(turn: number): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     const { account } = this.#options;
     switch (turn % 4) {
       case 0: {
-        const search = { kind: "search", mode: "substring", pattern: this.#entry.name, cursor: firstPage } as const;
+        const search = { kind: "search", ...searchFor("substring", this.#entry.name), cursor: firstPage } as const;
         const { files } = await this.#control.request(search);
-        deepStrictEqual(files, [{ ...this.#entry, holders: 1, withdrawn: false }]);
+        const told = files.map(({ sharedAtMs: _, ...file }) => file);
+        deepStrictEqual(told, [{ ...this.#entry, holders: 1, withdrawn: false }]);
         break;
       }
       case 1: {
@@ -109,9 +127,12 @@ export class HonestPeer implements Disposable {
     this.#control[Symbol.dispose]();
   }
 
+  /** By its password the first time, by its key from then on. */
   async #login(): Promise<void> {
     const { account, password } = this.#options;
-    await this.#control.login(account, password);
+    const { identity } = this;
+    this.identity =
+      await (identity === undefined ? this.#control.login(account, password) : this.#control.loginByKey(identity));
   }
 }
 

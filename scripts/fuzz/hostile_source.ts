@@ -1,6 +1,6 @@
 /**
- * hostile_source: the datagrams of somebody who has no account and means no good: junk, right headers around junk, and
- * what he saw of others' traffic, whole or damaged; and what he says when he is answered.  (pure but for OPAQUE's own randomness)
+ * hostile_source: the datagrams of somebody who has no account and means no good: junk, right headers around junk, what
+ * is recorded of every kind (tests/vectors), damaged, and what he saw of others' traffic, whole or damaged; and what he says when he is answered.  (pure but for OPAQUE's own randomness)
  */
 
 import type { Bytes } from "../../lib/core/bytes.ts";
@@ -9,8 +9,13 @@ import { deviceIdFrom } from "../../lib/core/ids.ts";
 import { limits } from "../../lib/core/limits.ts";
 import { protocolVersion } from "../../lib/core/version.ts";
 import { startLogin } from "../../lib/session/opaque.ts";
+import { dhKeyFrom } from "../../lib/session/dh_key.ts";
+import { initiate } from "../../lib/session/noise_ik.ts";
+import { encodeDeviceClaim } from "../../lib/wire/device_login.ts";
 import {
   decodeEnvelope,
+  deviceStartHeader,
+  encodeDeviceStart,
   encodeHello,
   encodeStart,
   envelopeKinds,
@@ -19,13 +24,14 @@ import {
   sealedHeader,
 } from "../../lib/wire/envelope.ts";
 import type { Seeded } from "../../tests/sim/seeded.ts";
+import { loadVectors } from "../../tests/vectors/load.ts";
 import { damage, randomBytes } from "./damage.ts";
 
 /** Datagrams seen that are kept, the newest. */
 const seenMax = 512;
 
 /** The ways of making one, with how often each is taken; the names are those of the report. */
-const weights = { junk: 2, header: 3, hello: 2, session: 1, seen: 4, damaged: 6 } as const;
+const weights = { junk: 2, header: 3, hello: 2, session: 1, seen: 4, damaged: 6, vector: 2 } as const;
 
 /** `answer`: what is said to an answer. */
 export type HostileKind = keyof typeof weights | "answer";
@@ -41,6 +47,8 @@ const lengths: Readonly<Record<number, number>> = {
   [envelopeKinds.reply]: 346,
   [envelopeKinds.refused]: 21,
   [envelopeKinds.reset]: 26,
+  [envelopeKinds.deviceStart]: 242,
+  [envelopeKinds.deviceReply]: 75,
 };
 
 export interface Hostile {
@@ -53,6 +61,9 @@ export class HostileSource {
   readonly #accounts: readonly string[];
   readonly #seen: Bytes[] = [];
   #seenCount = 0;
+  readonly #vectors = [...loadVectors("envelopes.txt").values()];
+  /** The coordinator's login key, as anybody knows it who once had an account. */
+  loginKey: Bytes = new Uint8Array(32).fill(9);
 
   /** `accounts`: names that he tries; he makes up others too. */
   constructor(random: Seeded, accounts: readonly string[]) {
@@ -79,6 +90,8 @@ export class HostileSource {
         return { kind, bytes: this.#intoSession() };
       case "seen":
         return { kind, bytes: random.pick(this.#seen) };
+      case "vector":
+        return { kind, bytes: damage(random, random.pick(this.#vectors), random.pick(this.#seen)) };
       case "damaged":
         return { kind, bytes: damage(random, random.pick(this.#seen), random.pick(this.#seen)) };
     }
@@ -89,12 +102,16 @@ export class HostileSource {
     return { kind: "hello", bytes: encodeHello(this.#random.bytes(envelopeSizes.nonce)) };
   }
 
-  /** What he says to an answer: with a good cookie a START, with a REPLY a FINISH; undefined to all else. */
+  /** What he says to an answer: with a good cookie a START or a DEVICE_START, with a REPLY a FINISH; undefined to all else. */
   answer(datagram: Uint8Array): Hostile | undefined {
     const random = this.#random;
     const decoded = decodeEnvelope(datagram);
     if (!decoded.ok) return undefined;
     const envelope = decoded.value;
+    if (envelope.kind === "cookie" && random.chance(0.4)) {
+      const start = this.#deviceStart(envelope.nonce, envelope.cookie);
+      return { kind: "answer", bytes: start };
+    }
     if (envelope.kind === "cookie") {
       const start = encodeStart(envelope.nonce, envelope.cookie, {
         account: random.chance(0.5) ? random.pick(this.#accounts) : `nobody${random.below(1e6)}`,
@@ -114,10 +131,28 @@ export class HostileSource {
     return undefined;
   }
 
+  /** A login by a key of his own, as any account or device; or one that nobody can read. */
+  #deviceStart(nonce: Uint8Array, cookie: Uint8Array): Bytes {
+    const random = this.#random;
+    const header = deviceStartHeader(nonce, cookie);
+    const keys = {
+      own: dhKeyFrom(random.bytes(32)),
+      ephemeral: dhKeyFrom(random.bytes(32)),
+      remoteStatic: this.loginKey,
+    };
+    const claim = random.chance(0.8)
+      ? encodeDeviceClaim({ account: random.pick(this.#accounts), deviceId: deviceIdFrom(random.bytes(32)) })
+      : random.bytes(104);
+    const begun = random.chance(0.7) ? initiate(header, keys, claim) : undefined;
+    const message = begun?.message ?? random.bytes(envelopeSizes.deviceStart);
+    if (random.chance(0.2)) message[random.below(message.length)]! ^= 1 << random.below(8);
+    return encodeDeviceStart(header, message);
+  }
+
   /** A version and a kind, mostly ours, the kind's length, and junk. */
   #rightHeader(): Bytes {
     const random = this.#random;
-    const kind = random.below(11);
+    const kind = random.below(13);
     const bytes = random.bytes(lengths[kind] ?? 19 + random.below(limits.datagramBytesMax));
     bytes[0] = random.chance(0.8) ? protocolVersion : random.below(256);
     bytes[1] = kind;

@@ -12,6 +12,7 @@ import { listenUdp, type UdpSocket } from "../../lib/net/udp.ts";
 import { signingKeyFrom } from "../../lib/session/device_key.ts";
 import { finishLogin, startLogin } from "../../lib/session/opaque.ts";
 import { deriveSessionKeys, transcriptHash } from "../../lib/session/handshake_keys.ts";
+import { deviceLoginKey } from "../../lib/session/dh_key.ts";
 import { proveAuth } from "../../lib/session/proofs.ts";
 import { SealedChannel } from "../../lib/session/sealed_channel.ts";
 import {
@@ -21,10 +22,11 @@ import {
   type Envelope,
   sealedPayloadBytesMax,
 } from "../../lib/wire/envelope.ts";
-import { decodeMessage, encodeMessage, type Message, searchModes } from "../../lib/wire/message.ts";
+import { decodeMessage, encodeMessage, type Message } from "../../lib/wire/message.ts";
 import type { Seeded } from "../../tests/sim/seeded.ts";
 import { messages } from "../../tests/wire/samples.ts";
 import { damage, randomBytes } from "./damage.ts";
+import { searchFor, searchModes, searchOrders } from "../../lib/wire/search_query.ts";
 
 /** How long a step of the login waits before it is repeated, in milliseconds, and how often it is. */
 const repeatMs = 500;
@@ -34,6 +36,7 @@ const repeatsMax = 20;
 const namesMax = 200;
 
 /** Patterns that are costly where they are read as something else than they are. */
+const audiences = [null, [], [{ kind: "account", name: "ada" }, { kind: "group", name: "nobody's" }]] as const;
 const patterns = [
   "*".repeat(150),
   "a?".repeat(90) + "b",
@@ -97,14 +100,16 @@ export class Insider implements Disposable {
       "peer",
     );
     const device = signingKeyFrom(random.bytes(32));
+    const { publicKey: loginKey } = deviceLoginKey(device);
     const auth = encodeMessage(1, {
       kind: "auth",
       deviceId: deviceIdFrom(device.publicKey),
       label: "insider",
-      proof: proveAuth(device, transcript),
+      proof: proveAuth(device, transcript, loginKey),
       certificate: await makeCertificate(device),
       tcpPort: 0,
       shareDigest: new Uint8Array(32),
+      loginKey,
     });
     const sealed = await expect(() => channel.sealFinish(finished.ke3, auth), "sealed");
     const opened = channel.open(sealed.envelope);
@@ -155,7 +160,13 @@ export class Insider implements Disposable {
     const names = Array.from({ length: random.below(8) }, () => `insider ${random.below(namesMax)}`);
     switch (random.below(5)) {
       case 0:
-        return { kind: "search", mode: random.pick(searchModes), pattern: random.pick(patterns), cursor };
+        return {
+          kind: "search",
+          ...searchFor(random.pick(searchModes), random.pick(patterns)),
+          order: random.pick(searchOrders),
+          descending: random.chance(0.5),
+          cursor,
+        };
       case 1:
         return { kind: "listPeers", cursor };
       case 2:
@@ -165,6 +176,8 @@ export class Insider implements Disposable {
             name,
             id: deviceIdFrom(random.bytes(32)) as never,
             bytes: 1 + random.below(9),
+            audience: random.pick(audiences),
+            description: random.pick(["", "what it is"]),
           })),
         };
       case 3:

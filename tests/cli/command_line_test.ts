@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { formatFetch, parseLine } from "../../lib/cli/command_line.ts";
+import { formatFetch, parseLine, readCommand, readCommandName } from "../../lib/cli/command_line.ts";
 import { type CommandContext, type CommandSpec, commandTable } from "../../lib/cli/command_table.ts";
 import { UsageError } from "../../lib/core/errors.ts";
 import type { Command } from "../../lib/peer/commands.ts";
@@ -23,6 +23,10 @@ const fetchOf = (patterns: readonly string[], changes: Partial<Extract<Command, 
   ...changes,
 });
 
+function findOf(pattern: string, mode: "substring" | "glob" = "substring") {
+  return { command: "find" as const, wanted: { terms: [{ mode, pattern }] } };
+}
+
 Deno.test("parseLine() reads every command", () => {
   const cases: readonly (readonly [line: string, command: unknown])[] = [
     ["peers", { command: "peers" }],
@@ -30,9 +34,34 @@ Deno.test("parseLine() reads every command", () => {
     ["share a /b ../c", { command: "share", paths: ["/here/a", "/b", "/c"] }],
     ['share "my films/one" ~/x ~', { command: "share", paths: ["/here/my films/one", "/home/ada/x", "/home/ada"] }],
     ['share "~/x"', { command: "share", paths: ["/here/~/x"] }],
-    ["find *.mp4", { command: "find", pattern: "*.mp4" }],
-    ['find "two words"', { command: "find", pattern: "two words" }],
-    ["find -- -x", { command: "find", pattern: "-x" }],
+    ["find *.mp4", findOf("*.mp4", "glob")],
+    ['find "two words"', findOf("two words")],
+    ["find -- -x", findOf("-x")],
+    ["find a b sort:size --offline --limit 5", {
+      command: "find",
+      wanted: { terms: [{ mode: "substring", pattern: "a" }, { mode: "substring", pattern: "b" }] },
+      order: { by: "size", descending: true },
+      offline: true,
+      limit: 5,
+    }],
+    ["share a --to group:friends,bob --about 'a plan'", {
+      command: "share",
+      paths: ["/here/a"],
+      audience: [{ kind: "account", name: "bob" }, { kind: "group", name: "friends" }],
+      description: "a plan",
+    }],
+    ["share a --to everyone", { command: "share", paths: ["/here/a"], audience: null }],
+    ["watch", { command: "watch", change: null }],
+    ["watch list", { command: "watch", change: null }],
+    ["watch remove 1 2", { command: "watch", change: { kind: "remove", watches: [1, 2] } }],
+    ["watch remove me", {
+      command: "watch",
+      change: {
+        kind: "add",
+        wanted: { terms: [{ mode: "substring", pattern: "remove" }, { mode: "substring", pattern: "me" }] },
+        words: ["remove", "me"],
+      },
+    }],
     ["remove a 'b c'", { command: "remove", names: ["a", "b c"] }],
     ["fetch a *.flac", fetchOf(["a", "*.flac"])],
     [`fetch ${id}`, fetchOf([id])],
@@ -57,6 +86,9 @@ Deno.test("parseLine() reads every command", () => {
     ["fingerprint", { command: "fingerprint", account: null }],
     ["fingerprint ada", { command: "fingerprint", account: "ada" }],
     ["trust ada", { command: "trust", account: "ada" }],
+    ["devices", { command: "devices", revoke: null }],
+    ['devices revoke "old laptop"', { command: "devices", revoke: "old laptop" }],
+    ["logout", { command: "logout" }],
     ["quit", { command: "quit" }],
     ["exit", { command: "quit" }],
   ];
@@ -86,8 +118,19 @@ Deno.test("parseLine() refuses what is no command and says what would be right",
     ["share", "Cannot share: it needs <path>…", "Write share <path>…"],
     ["fetch", "it needs <name | id>…", "Write fetch <name | id>…"],
     ["peers now", "peers takes nothing after it", ""],
-    ["find two words", "Cannot find 2 things", 'Did you mean find "two words"'],
+    ["watch x sort:size", "Cannot watch in an order", "Leave sort: out"],
+    ["watch x age:<7d", "Cannot watch by age", "Leave age: out"],
+    ["find x --limit none", "it is no number", "Write --limit 20"],
+    [`share a --about ${"x".repeat(201)}`, "at most 200 bytes", ""],
+    [
+      "find size:big",
+      'Cannot read "size:big"',
+      "Write it like size:>100M, size:<2G or size:1M..2G, in quotes where a shell reads it",
+    ],
     ["trust a b", "Cannot trust 2 things", "Write trust <account>"],
+    ["devices revoke", "Cannot revoke a device: name one", "Write devices, or devices revoke old-laptop"],
+    ["devices forget x", 'Cannot read "forget"', "Write devices, or devices revoke old-laptop"],
+    ["logout now", 'Cannot read "now": logout takes nothing after it', ""],
     ['fetch "a', 'a " is not closed', 'Write a name with spaces as "two words" or two\\ words'],
     ["fetch a\\", "a backslash ends it", 'Write a name with spaces as "two words" or two\\ words'],
     ["fetch a --renam", '"--renam"', "Did you mean --rename"],
@@ -125,7 +168,13 @@ Deno.test("parseLine() explains every command by help and by --help", () => {
 
 Deno.test("every example of the help is a line that can be read", () => {
   for (const spec of Object.values<CommandSpec>(commandTable)) {
-    for (const [example] of spec.examples) assert(parseLine(example, context, "/home/ada") !== undefined, example);
+    for (const [example] of spec.examples) {
+      if (spec.argvOnly) {
+        assertThrows(() => parseLine(example, context, "/home/ada"), UsageError, "seen and remembered");
+        const [name = "", ...words] = example.split(" ").filter((word) => !word.startsWith("--"));
+        assert(readCommand(readCommandName(name), words, {}, context) !== undefined, example);
+      } else assert(parseLine(example, context, "/home/ada") !== undefined, example);
+    }
   }
 });
 

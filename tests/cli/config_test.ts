@@ -2,6 +2,7 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import { allPeerFlags, type PeerConfig, peerFlags, readInvocation, type Surroundings } from "../../lib/cli/config.ts";
 import { envName } from "../../lib/cli/flags.ts";
 import { UsageError } from "../../lib/core/errors.ts";
+import type { Command } from "../../lib/peer/commands.ts";
 
 function around(env: Record<string, string> = {}, files: Record<string, string> = {}): Surroundings {
   const all: Record<string, string> = { HOME: "/home/ada", ...env };
@@ -16,13 +17,17 @@ function configOf(args: readonly string[], surroundings = around()): PeerConfig 
 
 const configPath = "/home/ada/.config/shoal/config.json";
 
+function findOf(pattern: string): Command {
+  return { command: "find", wanted: { terms: [{ mode: "substring", pattern }] } };
+}
+
 Deno.test("readInvocation() reads address, options and command in any order", () => {
   const { coordinator, user, json, command } = configOf(["--user", "ada", "5000", "find", "--json", "x"]);
   assertEquals(coordinator, { host: "127.0.0.1", port: 5000 });
   assertEquals([user, json], ["ada", true]);
-  assertEquals(command, { command: "find", pattern: "x" });
+  assertEquals(command, findOf("x"));
   assertEquals(configOf(["--json", "[::1]:1"]).command, undefined);
-  assertEquals(configOf(["h:1", "--", "find", "--json"]).command, { command: "find", pattern: "--json" });
+  assertEquals(configOf(["h:1", "--", "find", "--json"]).command, findOf("--json"));
 });
 
 Deno.test("readInvocation() has every default that the help tells", () => {
@@ -106,12 +111,35 @@ Deno.test("readInvocation() keeps what is typed later to the options given at th
   });
 });
 
+Deno.test("readInvocation() finds the coordinator of a registration in the code, unless an address is told", () => {
+  const { coordinator, register, command } = configOf([
+    "register",
+    "shoal-abc@share.example.org:5000",
+    "--user",
+    "ada",
+  ]);
+  assertEquals(coordinator, { host: "share.example.org", port: 5000 });
+  assertEquals([register, command], [{ code: "shoal-abc@share.example.org:5000" }, undefined]);
+  const told = configOf(["127.0.0.1:7", "register", "shoal-abc@share.example.org:5000"]);
+  assertEquals([told.coordinator.port, told.register?.code], [7, "shoal-abc@share.example.org:5000"]);
+  assertEquals(configOf(["5000", "register"]).register, { code: undefined });
+  assertEquals(configOf(["5000"]).register, undefined);
+  assertThrows(() => configOf(["register", "shoal-abc"]), UsageError, "coordinator's address");
+});
+
+Deno.test("readInvocation() reads a change of the password without the passwords", () => {
+  const args = ["5000", "passwd", "--everywhere", "--password-file", "old", "--new-password-file", "/new"];
+  const { command, passwordFile, newPasswordFile } = configOf(args);
+  assertEquals(command, { command: "passwd", oldPassword: "", newPassword: "", everywhere: true });
+  assertEquals([passwordFile, newPasswordFile], ["/here/old", "/new"]);
+});
+
 Deno.test("readInvocation() refuses what cannot be meant", () => {
   const cases: readonly (readonly [args: readonly string[], message: string])[] = [
     [[], "address is missing"],
     [["find", "x"], "coordinator's address"],
     [["5000", "fidn", "x"], '"fidn"'],
-    [["5000", "find"], "it needs <pattern>"],
+    [["5000", "find"], "it needs <word>…"],
     [["5000", "find", "x", "--overwrite"], '"--overwrite"'],
     [["5000", "--pasword-file", "x"], '"--pasword-file"'],
     [["5000", "--password", "x"], '"--password"'],

@@ -10,7 +10,11 @@ const id = "0123456789abcdef".repeat(4);
 const goldens: Readonly<Record<PeerEvent["type"], string>> = {
   ready: '{"type":"ready","v":1,"program":"peer","address":"127.0.0.1","port":41234,"account":"ada","device":"laptop"}',
   peer: '{"type":"peer","account":"ada","device":"laptop","online":true,"changedAtMs":1700000000000}',
-  file: `{"type":"file","name":"talk.pdf","bytes":1500000,"id":"${id}","holders":2}`,
+  file: `{"type":"file","name":"talk.pdf","bytes":1500000,"id":"${id}","holders":2,"sharedAtMs":1699990000000}`,
+  watch: '{"type":"watch","number":1,"words":["linux","ext:iso"],"state":"watching"}',
+  unwatched: '{"type":"unwatched","number":1,"words":["linux","ext:iso"]}',
+  found:
+    `{"type":"found","name":"linux 1.iso","bytes":1500000,"id":"${id}","holders":1,"sharedAtMs":1699990000000,"description":"the new one","watch":1}`,
   shared: `{"type":"shared","name":"talk.pdf","bytes":1500000,"id":"${id}"}`,
   removed: '{"type":"removed","name":"talk.pdf"}',
   progress:
@@ -34,9 +38,15 @@ const goldens: Readonly<Record<PeerEvent["type"], string>> = {
   verified:
     `{"type":"verified","path":"/home/bob/talk.pdf","bytes":1500000,"id":"${id}","name":"talk.pdf","by":"network"}`,
   fingerprint: '{"type":"fingerprint","account":"ada","fingerprint":"amber-basin-cedar","trust":"remembered"}',
+  registered: '{"type":"registered","account":"ada"}',
+  passwordChanged: '{"type":"passwordChanged","account":"ada","everywhere":false}',
+  device:
+    '{"type":"device","device":"laptop","isThis":true,"online":true,"changedAtMs":1700000000000,"enrolledAtMs":1690000000000}',
+  revoked: '{"type":"revoked","device":"old-laptop"}',
+  loggedOut: '{"type":"loggedOut","account":"ada","device":"laptop"}',
   trusted: '{"type":"trusted","account":"ada","fingerprint":"amber-basin-cedar"}',
   ambiguous:
-    `{"type":"ambiguous","name":"talk.pdf","choices":[{"type":"file","name":"talk.pdf","bytes":1500000,"id":"${id}","holders":2},{"type":"file","name":"talk.pdf","bytes":900,"id":"${id}","holders":1}]}`,
+    `{"type":"ambiguous","name":"talk.pdf","choices":[{"type":"file","name":"talk.pdf","bytes":1500000,"id":"${id}","holders":2,"sharedAtMs":1699990000000},{"type":"file","name":"talk.pdf","bytes":900,"id":"${id}","holders":1,"sharedAtMs":1699990000000}]}`,
   note: '{"type":"note","message":"Connected again"}',
   error: '{"type":"error","code":"notFound","message":"Cannot fetch \\"x\\": nobody online shares it","hint":""}',
 };

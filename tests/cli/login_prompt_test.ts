@@ -34,6 +34,9 @@ function sourcesOf(changes: Partial<LoginSources> & { vars?: Record<string, stri
     env: (name: string) => vars[name],
     readSecret: (path: string) => files[path] ?? "",
     terminal: undefined,
+    enrolled: [],
+    isEnrolled: () => false,
+    note: () => {},
     ...rest,
   };
 }
@@ -107,4 +110,61 @@ Deno.test("logIn() shows the words of a coordinator harmlessly", async () => {
   const evil = () => Promise.reject(new ShoalError("denied", "Cannot log in: \x1b[2J"));
   await assertRejects(() => logIn(sourcesOf({ user: "ada", terminal }), evil), ShoalError);
   assertStringIncludes(terminal.seen.join(), "\\x1b[2J");
+});
+
+/** What a device has that is enrolled in one account; `told`: the notes. */
+function enrolledIn(account: string, told: string[] = []) {
+  return {
+    enrolled: [account],
+    isEnrolled: (name: string) => name.toLowerCase() === account,
+    note: (message: string) => void told.push(message),
+    readSecret: () => {
+      throw new Error("the password file was read");
+    },
+    passwordFile: "/p",
+  };
+}
+
+Deno.test("logIn() takes the device's key, and neither reads nor asks for a password", async () => {
+  const byKey = { account: "ada", password: undefined };
+  assertEquals(await logIn(sourcesOf({ user: "ada", ...enrolledIn("ada") }), accept), byKey);
+  const terminal = new FakeTerminal("");
+  assertEquals(await logIn(sourcesOf({ terminal, ...enrolledIn("ada") }), accept), byKey);
+  assertEquals(terminal.seen, ["User name [ada]:"]);
+});
+
+Deno.test("logIn() takes the only account that is enrolled where nobody can answer", async () => {
+  assertEquals(await logIn(sourcesOf(enrolledIn("ada")), accept), { account: "ada", password: undefined });
+  const two = { ...enrolledIn("ada"), enrolled: ["ada", "bob"] };
+  await assertRejects(() => logIn(sourcesOf(two), accept), UsageError, "user name");
+});
+
+Deno.test("logIn() goes on to the password where the key is refused, and says why", async () => {
+  const login = (credentials: Credentials) =>
+    credentials.password === undefined
+      ? Promise.reject(new ShoalError("denied", "Cannot log in by this device's key: revoked"))
+      : accept(credentials);
+  const notes: string[] = [];
+  const terminal = new FakeTerminal("secret");
+  const { passwordFile: _, readSecret: __, ...enrolled } = enrolledIn("ada", notes);
+  assertEquals(await logIn(sourcesOf({ user: "ada", terminal, ...enrolled }), login), ada);
+  assertEquals([notes, terminal.seen], [
+    ["Cannot log in by this device's key: revoked"],
+    ["secret: Password of ada:"],
+  ]);
+  // Where nobody can answer, the reason is why the key was refused, and the hint how to give a password.
+  const refused = await assertRejects(
+    () => logIn(sourcesOf({ user: "ada", ...enrolled }), login),
+    ShoalError,
+    "revoked",
+  );
+  assertEquals(refused.code, "denied");
+  assertStringIncludes(refused.hint!, "--password-file");
+});
+
+Deno.test("logIn() does not fall back to the password where the coordinator is out of reach or disabled the account", async () => {
+  for (const code of ["unreachable", "disabled"] as const) {
+    const fail = () => Promise.reject(new ShoalError(code, "no"));
+    await assertRejects(() => logIn(sourcesOf({ user: "ada", ...enrolledIn("ada") }), fail), ShoalError, "no");
+  }
 });

@@ -145,7 +145,14 @@ Deno.test("a fetch that was done when the signal came is done", async () => {
   assertEquals(await result, 0);
 });
 
-const choices: readonly FileEvent[] = [5, 6].map((bytes) => ({ type: "file", name: "a", bytes, id, holders: 1 }));
+const choices: readonly FileEvent[] = [5, 6].map((bytes) => ({
+  type: "file",
+  name: "a",
+  bytes,
+  id,
+  holders: 1,
+  sharedAtMs: 0,
+}));
 const asks: readonly Step[] = [
   { type: "ambiguous", name: "a", choices },
   { type: "error", code: "usage", message: "Cannot fetch a: it means several contents", hint: "" },

@@ -107,7 +107,7 @@ Deno.test("the prompt shows what is wrong with a line and goes on", async () => 
     terminal.type("stauts\r");
     await until(() => terminal.screen().includes("  Did you mean status"));
     terminal.type("help find\r");
-    await until(() => terminal.screen().some((line) => line.startsWith("find <pattern>")));
+    await until(() => terminal.screen().some((line) => line.startsWith("Examples:")));
     assertEquals(runner.asked, []);
   });
 });
@@ -316,7 +316,7 @@ Deno.test("SIGTERM leaves in order", async () => {
 });
 
 Deno.test("a name that stands for several contents is asked about, and the answer is fetched", async () => {
-  const choice = (bytes: number) => ({ type: "file", name: "talk.pdf", bytes, id, holders: 1 }) as const;
+  const choice = (bytes: number) => ({ type: "file", name: "talk.pdf", bytes, id, holders: 1, sharedAtMs: 0 }) as const;
   const play = (command: Command): readonly Step[] => {
     assert(command.command === "fetch");
     if (!command.targets.some((target) => "pattern" in target && target.pattern === "talk.pdf")) {
@@ -353,7 +353,7 @@ Deno.test("a name that stands for several contents is asked about, and the answe
     terminal.type("fetch talk.pdf\r");
     await until(() => terminal.screen().at(-1) === "Which one (1-2, Enter for none)?");
     terminal.type("help find\r");
-    await until(() => terminal.screen().some((line) => line.startsWith("find <pattern>")));
+    await until(() => terminal.screen().some((line) => line.startsWith("Examples:")));
     assertEquals(runner.asked.length, 4);
   });
 });

@@ -26,7 +26,8 @@ function render(events: readonly PeerEvent[], options: Options = {}): MemoryScre
   return screen;
 }
 
-const file = (name: string, bytes: number, holders: number) => ({ type: "file", name, bytes, id, holders }) as const;
+const file = (name: string, bytes: number, holders: number) =>
+  ({ type: "file", name, bytes, id, holders, sharedAtMs: 0 }) as const;
 const peer = (account: string, device: string, online: boolean, changedAtMs: number) =>
   ({ type: "peer", account, device, online, changedAtMs }) as const;
 
@@ -204,6 +205,20 @@ Deno.test("receipts are a table of what came from whom", () => {
   ]);
 });
 
+Deno.test("devices are a table of who is here, and by what each logs in", () => {
+  const device = (name: string, isThis: boolean, online: boolean, enrolledAtMs: number | null) =>
+    ({ type: "device", device: name, isThis, online, changedAtMs: nowMs - hourMs, enrolledAtMs }) as const;
+  const { dataLines } = render(
+    [device("laptop", true, true, nowMs - 48 * hourMs), device("old-phone", false, false, null)],
+    { width: 100 },
+  );
+  assertEquals(dataLines.map((line) => line.trimEnd().split(/ {2,}/)), [
+    ["DEVICE", "STATE", "SINCE", "LOGS IN BY", "ENROLLED"],
+    ["laptop", "online, this one", "1 h ago", "key", "2 days ago"],
+    ["old-phone", "away", "1 h ago", "password"],
+  ]);
+});
+
 Deno.test("a pipe gets whole rows without headings", () => {
   assertEquals(render(lists.files!).dataLines.slice(0, 2), [
     `holiday.mp4                                                                   1.05 GB        3  ${id}`,
@@ -283,6 +298,23 @@ Deno.test("events become lines: data on stdout, the rest on stderr", () => {
       [],
     ],
     [{ type: "trusted", account: "ada", fingerprint: "one two" }, ["trusted ada  one two"], []],
+    [{ type: "revoked", device: "old" }, ["revoked old: it needs the password to log in again"], []],
+    [
+      { type: "loggedOut", account: "ada", device: "vm" },
+      ["logged out ada/vm: the next start needs the password"],
+      [],
+    ],
+    [{ type: "registered", account: "ada" }, ["registered ada"], []],
+    [
+      { type: "passwordChanged", account: "ada", everywhere: false },
+      ["changed the password of ada; other devices stay logged in"],
+      [],
+    ],
+    [
+      { type: "passwordChanged", account: "ada\x1b", everywhere: true },
+      ["changed the password of ada\\x1b; all other devices need the new one"],
+      [],
+    ],
     [{ type: "note", message: "Connected again" }, [], ["Connected again"]],
     [
       { type: "error", code: "notFound", message: "Cannot fetch x: nobody has it", hint: "Try find" },
@@ -469,6 +501,9 @@ Deno.test("names, accounts, devices and the words of others are harmless whereve
     { type: "verified", path: evil, bytes: 1, id, name: evil },
     { type: "fingerprint", account: evil, fingerprint: evil, trust: "new" },
     { type: "trusted", account: evil, fingerprint: evil },
+    { type: "device", device: evil, isThis: true, online: true, changedAtMs: nowMs, enrolledAtMs: null },
+    { type: "revoked", device: evil },
+    { type: "loggedOut", account: evil, device: evil },
     { type: "ambiguous", name: evil, choices: [file(evil, 1, 1)] },
     { type: "note", message: evil },
     { type: "error", code: "denied", message: evil, hint: evil },

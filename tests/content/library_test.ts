@@ -3,12 +3,12 @@ import { createHash } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
 import { xorBytes } from "../../lib/core/bytes.ts";
 import { ShoalError, StoreError } from "../../lib/core/errors.ts";
-import { type Content, contentKey } from "../../lib/core/ids.ts";
+import { contentKey } from "../../lib/core/ids.ts";
 import { mib } from "../../lib/core/limits.ts";
 import { Library, type SharedFile, type ShareEvent, type ShareOptions } from "../../lib/content/library.ts";
 import { hashed, manifestOf, pattern, type TempFolder, tempFolder } from "./fixtures.ts";
 
-function entryHash(name: string, content: Content): Uint8Array {
+function entryHash({ name, content }: Pick<SharedFile, "name" | "content">): Uint8Array {
   return createHash("sha256").update(`${name}\0${contentKey(content)}`).digest();
 }
 
@@ -235,7 +235,7 @@ Deno.test("digest() is the exclusive or of its entries' hashes, whatever came be
   makeFiles(`${folder.path}/f`, { a: "1", b: "2", c: "3" });
   makeFiles(`${folder.path}/g`, { a: "9" });
   const expected = (library: Library) =>
-    library.list().map((file) => entryHash(file.name, file.content)).reduce(xorBytes, new Uint8Array(32));
+    library.list().map((file) => entryHash(file)).reduce(xorBytes, new Uint8Array(32));
   using library = openLibrary(folder);
   assertEquals(library.digest(), new Uint8Array(32));
   await shareAll(library, `${folder.path}/f`);
@@ -303,13 +303,13 @@ Deno.test("the library is its owner's alone, and one of a newer version is left 
   }
   {
     using db = new DatabaseSync(path);
-    db.exec("PRAGMA user_version = 2");
+    db.exec("PRAGMA user_version = 3");
     using cache = new DatabaseSync(`${folder.path}/cache/hashes.db`);
     cache.exec("PRAGMA user_version = 2");
   }
   const files = [path, `${folder.path}/cache/hashes.db`];
   const stored = files.map((file) => Deno.readFileSync(file));
-  const error = assertThrows(() => openLibrary(folder), StoreError, "it has schema 2, and this program knows 1");
+  const error = assertThrows(() => openLibrary(folder), StoreError, "it has schema 3, and this program knows 2");
   assertEquals([error.code, error.path], ["version", path]);
   assertEquals(files.map((file) => Deno.readFileSync(file)), stored, "the cache of that newer program stays too");
 });
@@ -338,4 +338,44 @@ Deno.test("alike() finds the same content, the same last name and pieces in the 
   assertEquals(alike("shifted"), ["same", "shifted", "nearer", "near"]);
   assertEquals(alike("100%"), ["same", "nearer", "near"]);
   assertEquals(library.alike("x", manifestOf(pattern(7, 8))), []);
+});
+
+Deno.test("share() keeps for whom a file is and what it is, and goes by what it is told alone", async () => {
+  using folder = tempFolder();
+  makeFiles(folder.path, { x: "1" });
+  const path = `${folder.path}/x`;
+  const audience = [{ kind: "account", name: "bob" }, { kind: "group", name: "friends" }] as const;
+  {
+    using library = openLibrary(folder);
+    await shareAll(library, path);
+    assertEquals([library.get("x")!.audience, library.get("x")!.description], [null, ""]);
+    await shareAll(library, path, { audience, description: "a plan" });
+    await shareAll(library, path);
+  }
+  using again = openLibrary(folder);
+  assertEquals([again.get("x")!.audience, again.get("x")!.description], [audience, "a plan"]);
+  await shareAll(again, path, { audience: [] });
+  assertEquals([again.get("x")!.audience, again.get("x")!.description], [[], "a plan"]);
+  await shareAll(again, path, { audience: null, description: "" });
+  assertEquals([again.get("x")!.audience, again.get("x")!.description], [null, ""]);
+});
+
+Deno.test("a library of the first schema is opened with its entries for everyone", async () => {
+  using folder = tempFolder();
+  makeFiles(folder.path, { x: "1" });
+  {
+    using library = openLibrary(folder);
+    await shareAll(library, `${folder.path}/x`);
+  }
+  {
+    using db = new DatabaseSync(`${folder.path}/state/library.db`);
+    db.exec("ALTER TABLE entries DROP COLUMN audience; ALTER TABLE entries DROP COLUMN description");
+    db.exec("PRAGMA user_version = 1");
+  }
+  using library = openLibrary(folder);
+  assertEquals(library.list().map(({ name, audience, description }) => [name, audience, description]), [[
+    "x",
+    null,
+    "",
+  ]]);
 });

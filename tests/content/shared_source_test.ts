@@ -3,6 +3,7 @@ import { ContentError } from "../../lib/core/errors.ts";
 import { hashFile } from "../../lib/content/file_hash.ts";
 import type { SharedFile } from "../../lib/content/library.ts";
 import { SharedSource } from "../../lib/content/shared_source.ts";
+import { forEveryone } from "../../lib/core/audience.ts";
 import { pattern, safe, type TempFolder, tempFolder } from "./fixtures.ts";
 
 const bytes = 700_000;
@@ -11,7 +12,7 @@ async function shareOne(folder: TempFolder): Promise<SharedFile> {
   const path = `${folder.path}/file`;
   Deno.writeFileSync(path, pattern(bytes));
   const { content, stamp } = await hashFile(path);
-  return { name: safe("file"), path, content, stamp };
+  return { name: safe("file"), path, content, stamp, ...forEveryone };
 }
 
 function assertChanged(work: () => unknown, kind: string): void {

@@ -127,16 +127,25 @@ Deno.test("drop() takes a file back", () => {
 
 Deno.test("a name that was taken meanwhile stays what it is, and the others get theirs", async () => {
   using world = new World();
+  assertEquals(await world.look("b"), "free");
   const meanwhile = () => {
     world.put("b", pattern(7));
-    Deno.symlinkSync("/nowhere", world.path("c"));
+    Deno.symlinkSync(world.path("b"), world.path("c"));
     Deno.mkdirSync(world.path("d"));
   };
   const results = await world.finish(["a", "b", "c", "d", "e"], {}, meanwhile);
   assertEquals(results, [world.path("a"), "exists", "exists", "exists", world.path("e")]);
   assertEquals(world.names(), ["a", "b", "c", "e"], "no part is left");
   assertEquals(Deno.readFileSync(world.path("b")), pattern(7));
-  assertEquals(Deno.readLinkSync(world.path("c")), "/nowhere");
+  assertEquals(Deno.readLinkSync(world.path("c")), world.path("b"));
+});
+
+Deno.test("a link that leads nowhere and was made meanwhile gives way, and nothing is made where it led", async () => {
+  using world = new World();
+  const led = world.path("led");
+  const results = await world.finish(["a"], {}, () => Deno.symlinkSync(led, world.path("a")));
+  assertEquals([results, world.names()], [[world.path("a")], ["a"]]);
+  assertEquals(Deno.readFileSync(world.path("a")), bytes);
 });
 
 Deno.test("the same name twice in a group gets one file, and the second is told", async () => {

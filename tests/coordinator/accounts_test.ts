@@ -2,7 +2,8 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { setImmediate } from "node:timers";
 import { ShoalError, UsageError } from "../../lib/core/errors.ts";
 import { parseAccountName } from "../../lib/coordinator/account_name.ts";
-import { parseCredentials, parsePassword, PendingAccounts } from "../../lib/coordinator/accounts.ts";
+import { loadLookAlikes, lookAlikeKey } from "../../lib/coordinator/look_alike.ts";
+import { parseCredentials, PendingAccounts } from "../../lib/coordinator/accounts.ts";
 import type { Store } from "../../lib/coordinator/store/store.ts";
 import { openSqliteStore } from "../../lib/coordinator/store/sqlite_store.ts";
 import {
@@ -10,9 +11,11 @@ import {
   answerLogin,
   createServerSetup,
   finishLogin,
+  foldAccount,
   loadOpaque,
   startLogin,
 } from "../../lib/session/opaque.ts";
+import { parsePassword } from "../../lib/session/password.ts";
 import { temporaryFolder } from "./temporary_folder.ts";
 
 const cheap = { iterations: 1, memory: 8, parallelism: 1 };
@@ -21,6 +24,8 @@ Deno.test("parseAccountName() keeps case and composes characters", () => {
   assertEquals(parseAccountName("Ada.Lovelace-1"), "Ada.Lovelace-1");
   assertEquals(parseAccountName("zoe\u0301"), "zoé");
   assertEquals(parseAccountName("Жанна"), "Жанна");
+  assertEquals(parseAccountName("ａｄａ"), "ada", "fullwidth letters are the ordinary ones");
+  assertEquals(parseAccountName("山田さん-a"), "山田さん-a", "scripts that are written together");
   assertEquals(parseAccountName("a".repeat(64)).length, 64);
 });
 
@@ -38,12 +43,18 @@ Deno.test("parseAccountName() refuses what a person could not read or would mist
     ["a\u200bb", "invisible"],
     ["a\ufeff", "invisible"],
     ["\ud800", "Unicode"],
-    ["ａｄａ", "looks like another"],
     ["ﬁn", "looks like another"],
     ["\u0301a", "combining"],
     ["-rf", "begins with"],
     ["#ada", "begins with"],
-    ["аda", "scripts"],
+    ["аda", "one script"],
+    ["adaж", "one script"],
+    ["あ가", "one script"],
+    ["ᚠᚢᚦ", "one script"],
+    ["ada☃", "no letter or digit"],
+    ["a\u0640", "no letter or digit"],
+    ["a·b", "no letter or digit"],
+    ["J\u030c", "lower case"],
     ["Everyone", "reserved"],
     ["COORDINATOR", "reserved"],
   ];
@@ -51,6 +62,29 @@ Deno.test("parseAccountName() refuses what a person could not read or would mist
     const error = assertThrows(() => parseAccountName(name), UsageError, reason);
     assertEquals(/[\p{Cc}\p{Cf}]/u.test(error.message), false, "the message is fit for a terminal");
   }
+});
+
+Deno.test("foldAccount() is what it was for every name that could be registered before", () => {
+  // What OPAQUE bound into records of older releases: NFC, then lower case.
+  const before = (name: string) => name.normalize("NFC").toLowerCase();
+  for (const name of ["Ada", "zoe\u0301", "Жанна", "ΑΣ", "İstanbul", "Straße", "J\u030c", "ǅ"]) {
+    assertEquals(foldAccount(name), before(name), name);
+  }
+  assertEquals(foldAccount("ＡＤＡ"), "ada", "however it is typed");
+});
+
+Deno.test("lookAlikeKey() is one for names that look the same, and differs for others", async () => {
+  await loadLookAlikes();
+  const same = [["Ida", "lda", "1da"], ["Bob", "B0b", "bob"], ["corn", "com"], ["ада", "aдa"], ["аср", "acp", "ACP"]];
+  for (const names of same) {
+    for (const name of names) assertEquals(lookAlikeKey(name), lookAlikeKey(names[0]!), `${name} and ${names[0]}`);
+  }
+  const different = ["ada", "adam", "bob", "rob", "ida", "eda", "user1", "user2", "user10", "user11"];
+  assertEquals(new Set(different.map(lookAlikeKey)).size, different.length);
+});
+
+Deno.test("parsePassword() prepares what both ends will, as OpaqueString", () => {
+  assertEquals(parsePassword("zoe\u0301\u00a0horse"), "zoé horse");
 });
 
 Deno.test("parsePassword() takes 1 to 1024 bytes of text and does not repeat what it refuses", () => {
@@ -100,7 +134,13 @@ Deno.test("PendingAccounts registers what is missing and leaves what is there", 
       return store.putAccount(...parameters);
     },
   });
-  const pending = new PendingAccounts({ store: watched, serverSetup, clock: () => 7, stretching: cheap });
+  const pending = new PendingAccounts({
+    onRefused: () => {},
+    store: watched,
+    serverSetup,
+    clock: () => 7,
+    stretching: cheap,
+  });
   pending.add([{ account: "ada", password: "new" }, { account: "bob", password: "secret of bob" }]);
   assertEquals(await pending.registerAll(new AbortController().signal), 2);
   assertEquals(await pending.registerAll(new AbortController().signal), 0);
@@ -136,6 +176,7 @@ Deno.test("PendingAccounts registers an account at once for who waits for it, an
     },
   });
   const pending = new PendingAccounts({
+    onRefused: () => {},
     store: counting,
     serverSetup: createServerSetup(),
     clock: () => 1,
@@ -166,6 +207,7 @@ Deno.test("PendingAccounts keeps an account that the store refused", async () =>
     },
   });
   const pending = new PendingAccounts({
+    onRefused: () => {},
     store: failing,
     serverSetup: createServerSetup(),
     clock: () => 1,
@@ -196,7 +238,7 @@ Deno.test("PendingAccounts gives the loop a turn between two passwords, however 
     },
   } as unknown as Store;
   const serverSetup = createServerSetup();
-  const pending = new PendingAccounts({ store, serverSetup, clock: () => 7, stretching: cheap });
+  const pending = new PendingAccounts({ onRefused: () => {}, store, serverSetup, clock: () => 7, stretching: cheap });
   const names = ["ada", "bob", "carol", "dave"];
   pending.add(names.map((account) => ({ account, password: account })));
   count();

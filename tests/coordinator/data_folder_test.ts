@@ -43,18 +43,18 @@ Deno.test("writePrivateFile() leaves a whole file, mode 0600, also over a draft 
   const path = `${folder.path}/keys.json`;
   Deno.writeTextFileSync(`${path}.new`, "half");
   writePrivateFile(path, "whole\n");
-  assertEquals([readPrivateFile(path), modeOf(path)], ["whole\n", 0o600]);
+  assertEquals([readPrivateFile(path, "mend it"), modeOf(path)], ["whole\n", 0o600]);
   assertEquals([...Deno.readDirSync(folder.path)].map((entry) => entry.name), ["keys.json"]);
 });
 
 Deno.test("readPrivateFile() refuses what others can read", () => {
   using folder = temporaryFolder();
   const path = `${folder.path}/keys.json`;
-  assertEquals(readPrivateFile(path), undefined);
+  assertEquals(readPrivateFile(path, "mend it"), undefined);
   for (const mode of [0o640, 0o604, 0o660]) {
     Deno.writeTextFileSync(path, "secret");
     Deno.chmodSync(path, mode);
-    assertThrows(() => readPrivateFile(path), StoreError, "others can read it");
+    assertThrows(() => readPrivateFile(path, "mend it"), StoreError, "others can read it");
   }
 });
 

@@ -2,6 +2,7 @@
 
 import { ok } from "../../lib/core/errors.ts";
 import type { StoreAnswer, StoreAsk, StoreOperation } from "../../lib/coordinator/role/store_effects.ts";
+import { searchFor } from "../../lib/wire/search_query.ts";
 import type { Store } from "../../lib/coordinator/store/store.ts";
 
 export class FakeStore {
@@ -46,7 +47,7 @@ export function writeAsk(device: number): StoreAsk {
 
 export const searchAsk: StoreAsk = {
   operation: "search",
-  ask: { mode: "substring", pattern: "x", after: 0, limit: 1 },
+  ask: { ...searchFor("substring", "x"), device: 1, after: null, limit: 1 },
 };
 export const listAsk: StoreAsk = { operation: "listPeers", ask: { after: 0, limit: 1 } };
 

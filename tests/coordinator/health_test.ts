@@ -18,11 +18,13 @@ const figures = {
     pendingLogins: 0,
     datagramsIn: 0,
     datagramsRefused: 0,
+    datagramsShed: 0,
     logins: 0,
     offers: 0,
     reports: 0,
   },
   ...{ accounts: 0, devices: 0, online: 0, files: 0, shares: 0 },
+  ...{ datagramsOut: 0, storeWaiting: 0, storeWrites: 0, searches: 0, loopLagMs: 0, rssBytes: 0, auditLost: 0 },
 };
 
 /** Answers the nth HELLO (from 0), given its nonce; undefined is silence. */
@@ -43,7 +45,11 @@ function setUp({ answer, address = "127.0.0.1", hangs = false }: {
   const udp = listenUdp({ ip: "127.0.0.1", port: 0 });
   const { port } = udp.local;
   const status = hangs ? () => new Promise<never>(() => {}) : () => Promise.resolve({ ...figures, address, port });
-  const serving = serveAdmin(listener, { store, clock: () => 5, endSessions: () => {}, status });
+  const nothing = () => {};
+  const serving = serveAdmin(listener, {
+    ...{ store, place: folder.paths.database, keyFile: folder.paths.keys, clock: () => 5, status },
+    ...{ endSessions: nothing, endDevice: nothing, endTransfers: nothing, changeStanding: nothing, audit: nothing },
+  });
   const answering = (async () => {
     for (let n = 0;; n++) {
       const got = await udp.receive();

@@ -1,6 +1,7 @@
 import { assertEquals, assertNotEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { formatHex } from "../../lib/core/bytes.ts";
 import { StoreError } from "../../lib/core/errors.ts";
+import { dhKeyFrom } from "../../lib/session/dh_key.ts";
 import { openKeyFile } from "../../lib/coordinator/key_file.ts";
 import { temporaryFolder } from "./temporary_folder.ts";
 
@@ -22,9 +23,24 @@ Deno.test("openKeyFile() derives a key of its own for each purpose", async () =>
   const { keys } = await openKeyFile(`${folder.path}/a`, { mayCreate: yes, random });
   const other = await openKeyFile(`${folder.path}/b`, { mayCreate: yes, random });
   const all = [...Object.values(keys), ...Object.values(other.keys)].map(formatHex);
-  assertEquals(new Set(all).size, 8);
+  assertEquals(new Set(all).size, 10);
   for (const key of Object.values(keys)) assertEquals(key.length, 32);
   assertNotEquals(other.serverSetup, (await openKeyFile(`${folder.path}/a`, { mayCreate: yes, random })).serverSetup);
+});
+
+Deno.test("a key file of before logins by key goes on working, with the same keys each time", async () => {
+  using folder = temporaryFolder();
+  const path = `${folder.path}/keys.json`;
+  await openKeyFile(path, { mayCreate: yes, random });
+  const { schema, opaqueServerSetup } = JSON.parse(Deno.readTextFileSync(path));
+  assertEquals(schema, 1);
+  Deno.writeTextFileSync(path, JSON.stringify({ schema, opaqueServerSetup, rootKey: "A".repeat(43) }));
+  const { keys } = await openKeyFile(path, { mayCreate: no, random });
+  // As devices have pinned it: another derivation would lock them out.
+  assertEquals(
+    formatHex(dhKeyFrom(keys.login).publicKey),
+    "c29fae664dcae370671acf340b4b404fd873992c6d09f2232b85e72b0d29f87b",
+  );
 });
 
 Deno.test("openKeyFile() makes no new keys where accounts need the old ones", async () => {

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { Log, type LogFormat, type LogLevel } from "../../lib/coordinator/log.ts";
+import { Log, type LogFormat, type LogLevel, logLevels } from "../../lib/coordinator/log.ts";
 
-function setUp(format: LogFormat = "text", level: LogLevel = "normal") {
+function setUp(format: LogFormat = "text", level: LogLevel = "info") {
   const lines: string[] = [];
   const time = { nowMs: 0 };
   return { lines, time, log: new Log({ format, level, clock: () => time.nowMs, write: (line) => lines.push(line) }) };
@@ -40,23 +40,24 @@ Deno.test("Log writes JSON that parses and shows nothing odd", () => {
   ]);
 });
 
-Deno.test("Log shows by level: quiet failures alone, normal who comes and goes, verbose all", () => {
-  const counts = (["quiet", "normal", "verbose"] as const).map((level) => {
-    const { log, lines } = setUp("text", level);
-    log.event({ event: "loggedIn" });
+Deno.test("Log shows by level: faults alone, what to look after, who comes and goes, all; and changes while it runs", () => {
+  const counts = logLevels.map((level) => {
+    const { log, lines } = setUp("text");
+    log.level = level;
+    log.event({ event: "loggedIn", tookMs: 12 });
     log.event({ event: "moved" });
     log.note("note");
     log.warn("warning");
     log.fault(new RangeError("ours"));
     return lines.length;
   });
-  assertEquals(counts, [2, 4, 5]);
+  assertEquals(counts, [1, 2, 4, 5]);
 });
 
 Deno.test("Log leaves out what a flood brings, and says how much", () => {
   const { log, lines, time } = setUp();
   for (let i = 0; i < 1000; i++) log.event({ event: "loginRefused" });
-  assertEquals(lines.length, 100);
+  assertEquals([lines.length, log.linesLeftOut], [100, 900]);
   time.nowMs = 1000;
   log.event({ event: "loggedIn" });
   assertEquals(lines.length, 102);

@@ -1,14 +1,23 @@
 import { assert, assertEquals } from "@std/assert";
+import { formatBase64Url } from "../../lib/core/base64.ts";
 import { limits } from "../../lib/core/limits.ts";
 import { OpaqueQueue } from "../../lib/coordinator/opaque_queue.ts";
 import type { Input } from "../../lib/coordinator/role/types.ts";
-import { createServerSetup, finishLogin, loadOpaque, registerLocally, startLogin } from "../../lib/session/opaque.ts";
+import {
+  createServerSetup,
+  finishLogin,
+  finishRegistration,
+  loadOpaque,
+  registerLocally,
+  startLogin,
+  startRegistration,
+} from "../../lib/session/opaque.ts";
 
 const stretching = { iterations: 1, memory: 8, parallelism: 1 };
 await loadOpaque();
 const serverSetup = createServerSetup();
 
-type Answer = Extract<Input, { kind: "opaqueStarted" | "opaqueFinished" }>;
+type Answer = Extract<Input, { kind: "opaqueStarted" | "opaqueFinished" | "opaqueRegistered" }>;
 
 /** A queue, and a way to wait for its next answer. */
 function setUp() {
@@ -41,6 +50,22 @@ Deno.test("OpaqueQueue takes a login through both steps, and refuses a wrong pas
   assertEquals([second.token, second.result.value], [2, finished.sessionKey]);
   assert(third?.kind === "opaqueFinished" && !third.result.ok);
   assertEquals([third.token, third.result.error.code], [3, "denied"]);
+});
+
+Deno.test("OpaqueQueue answers the registration of a password, under the account's fold, and refuses what is none", async () => {
+  const { queue, until } = setUp();
+  const { request, state } = startRegistration("right");
+  queue.push({ kind: "opaqueRegister", token: 1, account: "ADA", request });
+  queue.push({ kind: "opaqueRegister", token: 2, account: "ada", request: new Uint8Array(32) });
+  const [first, junk] = await until(2);
+  assert(first?.kind === "opaqueRegistered" && first.result.ok);
+  assertEquals(junk!.result.ok, false);
+  const { record } = finishRegistration("right", state, first.result.value, stretching)!;
+  const started = startLogin("right");
+  queue.push({ kind: "opaqueStart", token: 3, account: "ada", record: formatBase64Url(record), ke1: started.ke1 });
+  const third = (await until(3))[2];
+  assert(third?.kind === "opaqueStarted" && third.result.ok);
+  assert(finishLogin("right", started.state, third.result.value.ke2, stretching) !== undefined);
 });
 
 Deno.test("OpaqueQueue answers junk with a refusal, and an unknown account as a known one", async () => {

@@ -1,18 +1,25 @@
 import { assertEquals } from "@std/assert";
+import { ok } from "../../lib/core/errors.ts";
 import { limits } from "../../lib/core/limits.ts";
 import type { StoreAnswer, StoreOperation } from "../../lib/coordinator/role/store_effects.ts";
 import { StoreQueue } from "../../lib/coordinator/store_queue.ts";
 import { FakeStore, listAsk, searchAsk, turns, writeAsk } from "./fake_store.ts";
 
-function setUp(settleAccount: (account: string) => Promise<void> = () => Promise.resolve()) {
+function setUp(
+  settleAccount: (account: string) => Promise<void> = () => Promise.resolve(),
+  now: () => number = () => performance.now(),
+) {
   const fake = new FakeStore();
   const answers: [number, StoreAnswer<StoreOperation>][] = [];
+  const spans: string[] = [];
   const queue = new StoreQueue({
     store: fake.store,
     settleAccount,
     answered: (token, answer) => answers.push([token, answer]),
+    tracing: { begin: (name) => (spans.push(name), () => spans.push("end")), past: () => {} },
+    now,
   });
-  return { fake, queue, answers };
+  return { fake, queue, answers, spans };
 }
 
 const devicesOf = (groups: FakeStore["groups"]) =>
@@ -45,7 +52,43 @@ Deno.test("StoreQueue makes groups of bounded size", async () => {
   assertEquals(fake.groups.map((group) => group.length), [limits.storeGroupMax, 1]);
 });
 
-Deno.test("StoreQueue runs searches one at a time and lets other reads pass", async () => {
+Deno.test("StoreQueue has as many searches under way as take little time together, and one at least", async () => {
+  let nowMs = 0;
+  const { fake, queue, answers } = setUp(undefined, () => nowMs);
+  fake.held = true;
+  let token = 0;
+  /** How many are under way once searches have taken that long for a while, and many wait. */
+  const underWay = async (tookMs: number) => {
+    for (let round = 0; round < 25; round++) {
+      while (token - answers.length < 100) queue.push(++token, searchAsk);
+      await turns();
+      const out = fake.reads.length - answers.length;
+      nowMs += tookMs * out;
+      fake.release();
+      if (round === 24) return out;
+    }
+  };
+  assertEquals(await underWay(10), 1);
+  assertEquals(await underWay(0.9), 4);
+  assertEquals(await underWay(50), 1);
+  fake.held = false;
+  fake.release();
+  await queue.idle();
+  assertEquals(answers.length, token);
+});
+
+Deno.test("StoreQueue answers a search that is at hand in a later turn, and asks nobody", async () => {
+  const { fake, queue, answers } = setUp();
+  const atHand = ok({ rows: [], next: null });
+  Object.assign(fake, { known: () => atHand });
+  queue.push(1, searchAsk);
+  assertEquals(answers, []);
+  await turns();
+  assertEquals(answers, [[1, atHand]]);
+  assertEquals(fake.reads, []);
+});
+
+Deno.test("StoreQueue runs slow searches one at a time and lets other reads pass", async () => {
   const { fake, queue, answers } = setUp();
   fake.held = true;
   queue.push(1, searchAsk);
@@ -96,4 +139,27 @@ Deno.test("StoreQueue settles an account before it is looked up, and answers whe
   assertEquals(fake.reads.length, 1);
   const codes = answers.map(([token, answer]) => [token, answer.ok || answer.error.code]).sort();
   assertEquals(codes, [[1, true], [2, "io"]]);
+});
+
+Deno.test("StoreQueue tells what waits and what was done, and has a span for each group and search", async () => {
+  const { fake, queue, spans } = setUp();
+  fake.held = true;
+  queue.push(1, writeAsk(1));
+  queue.push(2, writeAsk(2));
+  await turns();
+  queue.push(3, writeAsk(3));
+  queue.push(4, searchAsk);
+  queue.push(5, searchAsk);
+  queue.push(6, listAsk);
+  await turns();
+  const { writesWaiting, searchesWaiting, readsUnderWay } = queue.figures();
+  assertEquals([writesWaiting, searchesWaiting, readsUnderWay], [1, 1, 1]);
+  assertEquals(spans, ["shoal.store.group", "shoal.search"]);
+  fake.held = false;
+  fake.release();
+  await queue.idle();
+  const { writes, refused, groupTimes, searchTimes } = queue.figures();
+  const count = (counts: readonly number[]) => counts.reduce((sum, one) => sum + one, 0);
+  assertEquals([writes, refused, count(groupTimes.counts), count(searchTimes.counts)], [3, 0, 2, 2]);
+  assertEquals(spans.filter((one) => one === "end").length, 4);
 });

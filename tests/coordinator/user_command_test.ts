@@ -46,11 +46,46 @@ Deno.test("user commands add, list, re-key, disable, enable and remove an accoun
   assertEquals([await logsIn(data, "ada", "first"), await logsIn(data, "ada", "second")], [false, true]);
   assertEquals(await command(data, "disable", "ada"), [{ type: "accountDisabled", account: "Ada" }]);
   assertEquals(await command(data, "list"), [
-    { type: "account", name: "Ada", disabled: true, devices: 0, shares: 0, createdAtMs: 5 },
+    {
+      ...{ type: "account", name: "Ada", disabled: true, devices: 0, shares: 0, createdAtMs: 5 },
+      ...{ role: "member", sharesMax: null, rate: null },
+    },
   ]);
   assertEquals(await command(data, "enable", "ada"), [{ type: "accountEnabled", account: "Ada" }]);
   assertEquals(await command(data, "remove", "ada"), [{ type: "accountRemoved", account: "Ada" }]);
   assertEquals(await command(data, "list"), []);
+});
+
+Deno.test("user role and user limits set what an account may do, and say so", async () => {
+  using folder = temporaryFolder();
+  const data = folder.path;
+  await command(data, "add", "Ada");
+  const run = (changes: Partial<Parameters<typeof runUserCommand>[0]>) =>
+    runUserCommand({
+      ...{ action: "limits", account: "ada", dataFolder: data, clock: () => 5, random },
+      readPassword: () => Promise.reject(new Error("No password is needed")),
+      ...changes,
+    });
+  assertEquals(await run({ action: "role", role: "readOnly" }), [{
+    type: "roleSet",
+    account: "Ada",
+    role: "readOnly",
+  }]);
+  const limitsSet = { type: "limitsSet", account: "Ada" } as const;
+  assertEquals(await run({ shares: "10", rate: "20" }), [{ ...limitsSet, sharesMax: 10, rate: 20 }]);
+  assertEquals(await run({ rate: "default" }), [{ ...limitsSet, sharesMax: 10, rate: null }]);
+  assertEquals(await run({}), [{ ...limitsSet, sharesMax: 10, rate: null }]);
+  for (const wrong of [{ shares: "many" }, { rate: "0" }, { shares: "-1" }, { rate: "1.5" }]) {
+    await assertRejects(() => run(wrong), UsageError, "Cannot set a limit");
+  }
+  await assertRejects(() => run({ action: "role", account: "bob", role: "member" }), ShoalError, "no such account");
+});
+
+Deno.test("user add refuses a name that looks like another account's", async () => {
+  using folder = temporaryFolder();
+  await command(folder.path, "add", "Ida");
+  const error = await assertRejects(() => command(folder.path, "add", "lda"), ShoalError, "looks like");
+  assertEquals([error.code, error.exitCode], ["nameTaken", 10]);
 });
 
 Deno.test("user add refuses a bad name before it asks for a password, and a bad password after", async () => {
@@ -85,7 +120,17 @@ Deno.test("user add makes no keys where accounts need the ones that are gone", a
 Deno.test("readUserWords() wants an action it knows and as many names as it takes", () => {
   assertEquals(readUserWords(["add", "ada"], userActions), { action: "add", account: "ada" });
   assertEquals(readUserWords(["list"], userActions), { action: "list", account: undefined });
-  for (const words of [[], ["ad", "ada"], ["add"], ["add", "a", "b"], ["list", "x"]]) {
+  assertEquals(readUserWords(["role", "ada", "readOnly"], userActions), {
+    action: "role",
+    account: "ada",
+    role: "readOnly",
+  });
+  for (
+    const words of [["role", "ada"], ["role", "ada", "king"], [], ["ad", "ada"], ["add"], ["add", "a", "b"], [
+      "list",
+      "x",
+    ]]
+  ) {
     assertThrows(() => readUserWords(words, userActions), UsageError);
   }
 });

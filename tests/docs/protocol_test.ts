@@ -10,7 +10,10 @@ import { deriveSessionKeys } from "../../lib/session/handshake_keys.ts";
 import { proveAuth, proveStart, proveTransfer, signDevice } from "../../lib/session/proofs.ts";
 import { encodeCbor } from "../../lib/wire/cbor.ts";
 import {
+  deviceStartHeader,
   encodeCookie,
+  encodeDeviceReply,
+  encodeDeviceStart,
   encodeHello,
   encodeRefused,
   encodeReply,
@@ -108,6 +111,7 @@ Deno.test("the messages of PROTOCOL.md have the code's codes and answers", () =>
   const answers: Readonly<Record<string, string>> = {
     ...requestAnswers,
     revoke: "done",
+    found: "done",
     pathChallenge: "pathResponse",
   };
   const code = [...messageCodes].map(([number, kind]) => [number, shouted(kind), shouted(answers[kind] ?? "–")]);
@@ -140,6 +144,11 @@ function itemCount(rule: string, rules: ReadonlyMap<string, string>): number {
     return sum + (group?.startsWith("(") ? itemCount(group, rules) : 1);
   }, 0);
 }
+
+const deviceStart = encodeDeviceStart(
+  deviceStartHeader(new Uint8Array(envelopeSizes.nonce), new Uint8Array(envelopeSizes.cookie)),
+  new Uint8Array(envelopeSizes.deviceStart),
+);
 
 /** Long enough for any record inside a message, so that "too few fields" means the message itself; legal for no field. */
 const filling = Array(20).fill(Array(20).fill(null));
@@ -186,6 +195,8 @@ Deno.test("the envelopes of PROTOCOL.md have the code's kinds and lengths", () =
     finish: `${envelopeSizes.finishHeader + envelopeSizes.tag + 1} … ${written(limits.datagramBytesMax)}`,
     sealed: `${envelopeSizes.sealedHeader + envelopeSizes.tag + 1} … ${written(limits.datagramBytesMax)}`,
     reset: written(encodeReset(0n, new Uint8Array(envelopeSizes.resetToken)).length),
+    deviceStart: written(deviceStart.length),
+    deviceReply: written(encodeDeviceReply(nonce, new Uint8Array(envelopeSizes.deviceReply)).length),
   };
   const code = Object.entries(envelopeKinds).map(([kind, number]) => [
     String(number),
@@ -214,6 +225,8 @@ Deno.test("the amplification table of PROTOCOL.md holds, and no answer is larger
     RESET: encodeReset(0n, new Uint8Array(envelopeSizes.resetToken)).length,
     VERSIONS: encodeVersions().length,
     "another version": limits.datagramBytesMin,
+    DEVICE_START: deviceStart.length,
+    DEVICE_REPLY: encodeDeviceReply(nonce, new Uint8Array(envelopeSizes.deviceReply)).length,
     SEALED: envelopeSizes.sealedHeader + envelopeSizes.tag + 1,
     FINISH: envelopeSizes.finishHeader + envelopeSizes.tag + 1,
   };
@@ -262,7 +275,7 @@ Deno.test("the contexts of PROTOCOL.md are what the code signs", () => {
   const account = new TextEncoder().encode("ada");
   const signed = [
     { signature: proveStart(key, one, "ada", two), parts: [one, account, two] },
-    { signature: proveAuth(key, one), parts: [one] },
+    { signature: proveAuth(key, one, two), parts: [one, two] },
     { signature: signDevice(key, "ada", deviceId), parts: [account, key.publicKey] },
     { signature: proveTransfer(key, one, two, three), parts: [one, two, three] },
   ];

@@ -51,7 +51,9 @@ for (const kind of ["an empty HOME", "a missing HOME", "no HOME"]) {
   assertFailed(await stage.peer("bob", ["fetch", "no such file"]).end(), 3, "notFound");
   assertFailed(await stage.peer("bob", ["fetch"]).end(), 2, "usage");
   await Deno.writeTextFile(stage.path("bob.password"), "not it");
-  assertFailed(await stage.peer("bob", ["peers"]).end(), 4, "denied");
+  assertFailed(await stage.peer("bob", ["peers"], { home: "elsewhere" }).end(), 4, "denied");
+  // Where it has logged in before, its key counts.
+  assertDone(await stage.peer("bob", ["peers"]).end());
   await Deno.writeTextFile(stage.path("bob.password"), accounts.bob);
 
   if (kind === "an empty HOME") {

@@ -57,7 +57,8 @@ async function assertRefused(folder: string, file: string, run: () => ReturnType
   const ended = await run().end();
   const error = assertFailed(ended, 5, "version");
   assertEquals(ofType(ended, "error").length, 1, said(ended));
-  assertEquals(error["message"], `Cannot open ${path}: it has schema 99, and this program knows 1`);
+  const said99 = `Cannot open ${path}: it has schema 99, and this program knows `;
+  assertStringIncludes(error["message"] as string, said99);
   assertEquals(error["hint"], "Use the newer release that wrote it; the file is as that one left it");
   const after = snapshot(folder);
   assertEquals(Object.keys(after).sort(), Object.keys(before).sort());
@@ -96,6 +97,7 @@ Deno.test("a peer refuses a home that a newer one wrote, changes nothing in it, 
   const home = stage.path("home-alice");
   await assertRefused(home, "state/library.db", status);
   await assertRefused(home, "state/known_accounts.json", status);
+  await assertRefused(home, "state/known_coordinators.json", status);
   const journals = join(home, "state", "journals");
   const content = { id: parseContentId(shared["id"] as string)!, bytes: 300_000 };
   {

@@ -4,12 +4,14 @@ import type { ContentId, DeviceId } from "../../lib/core/ids.ts";
 import { limits } from "../../lib/core/limits.ts";
 import type { MemberInput } from "../../lib/membership/types.ts";
 import { toggleShare } from "../../lib/session/share_digest.ts";
+import { forEveryone } from "../../lib/core/audience.ts";
 import { errorMessage, type MessageOf } from "../../lib/wire/message.ts";
 import { MemberBench } from "./member_bench.ts";
 import { expectEnvelope, ScriptedCoordinator } from "./scripted_coordinator.ts";
 
 const aDigest = new Uint8Array(32).fill(3);
-const close = (code: keyof typeof errorCodes) => ({ kind: "close", code: errorCodes[code].wire }) as const;
+const close = (code: keyof typeof errorCodes) =>
+  ({ kind: "close", code: errorCodes[code].wire, elsewhere: [] }) as const;
 
 function ask(
   handle: number,
@@ -74,7 +76,7 @@ Deno.test("Member notices a share digest that its owner changed in place", () =>
   const digest = new Uint8Array(32);
   bench.give({ kind: "presence", tcpPort: 5, shareDigest: digest });
   bench.converse(coordinator);
-  toggleShare(digest, { name: "a", id: "1".repeat(64) as ContentId, bytes: 1 });
+  toggleShare(digest, { name: "a", id: "1".repeat(64) as ContentId, bytes: 1, ...forEveryone });
   bench.give({ kind: "presence", tcpPort: 5, shareDigest: digest });
   const told = coordinator.open(bench.takeSent()).message;
   assertEquals(told.kind === "status" && told.shareDigest, digest);
@@ -103,7 +105,7 @@ Deno.test("Member goes offline when a keep-alive stays unanswered, and comes bac
   assert(bench.takeEvent("offline").retryInMs <= 626);
 });
 
-Deno.test("Member never asks for the password again: after a RESET it logs in at once, with the same account", () => {
+Deno.test("Member never asks for the password again: after a RESET it logs in at once, by its device's key", () => {
   const { bench, coordinator } = online();
   bench.datagram(coordinator.reset());
   assertEquals(bench.takeEvent("offline").retryInMs, 0);
@@ -125,7 +127,7 @@ Deno.test("Member ignores a RESET with another token, of another session, or rep
   bench.datagram(rightReset);
   assertEquals([bench.events.length, bench.sent.length], [0, 0]);
   bench.datagram(coordinator.cookie(hello));
-  expectEnvelope(bench.takeSent(), "start");
+  expectEnvelope(bench.takeSent(), "deviceStart");
 });
 
 Deno.test("Member stops when another login of its device or the operator ends the session, and comes back from a stop", () => {
@@ -328,4 +330,35 @@ Deno.test("Member that leaves while it logs in or waits stops at once", () => {
   for (const bench of [loggingIn, waiting]) {
     assertEquals([bench.member.state, bench.member.wakeAtMs], ["stopped", Infinity]);
   }
+});
+
+Deno.test("Member tells where a coordinator that stops sends it, then goes on as after any loss", () => {
+  const { bench, coordinator } = online();
+  const elsewhere = [{ ip: "192.0.2.8", port: 5000 }, { ip: "192.0.2.9", port: 5001 }];
+  bench.datagram(coordinator.seal(0, { ...close("busy"), elsewhere }));
+  const [sentElsewhere, offline] = bench.takeEvents();
+  assertEquals(sentElsewhere, { kind: "sentElsewhere", endpoints: elsewhere });
+  assert(offline?.kind === "offline");
+  bench.pass(offline.retryInMs);
+  bench.converse(coordinator);
+  assertEquals(bench.takeEvents().map((event) => event.kind), ["online", "alive"]);
+});
+
+Deno.test("Member is not stopped by the refusals of coordinators to which it was sent, only by those of its own", () => {
+  const { bench, coordinator } = online();
+  const elsewhere = [{ ip: "192.0.2.8", port: 5000 }];
+  bench.datagram(coordinator.seal(0, { ...close("busy"), elsewhere }));
+  const paused = bench.takeEvents().find((event) => event.kind === "offline")!;
+  bench.pass(paused.retryInMs);
+  const deny = () => {
+    bench.datagram(coordinator.cookie(bench.takeSent()));
+    // It knows another device by this account: as after a revocation.
+    coordinator.enrolledKey = null;
+    bench.datagram(coordinator.deviceReply(bench.takeSent()));
+  };
+  deny();
+  const { retryInMs } = bench.takeEvent("offline");
+  bench.pass(retryInMs);
+  deny();
+  assertEquals(bench.takeEvent("denied").error.code, "denied");
 });

@@ -57,7 +57,8 @@ function live(seed: number): void {
     () => bench.datagram(random.bytes(random.below(100))),
     () => inSession(() => deliver(coordinator.reset())),
     () => inSession(() => deliver(coordinator.seal(9, { kind: "revoke", contents: [], devices: [] }))),
-    () => inSession(() => deliver(coordinator.seal(0, { kind: "close", code: random.pick(closeCodes) }))),
+    () =>
+      inSession(() => deliver(coordinator.seal(0, { kind: "close", code: random.pick(closeCodes), elsewhere: [] }))),
     () => inSession(() => deliver(coordinator.seal(random.below(20), { kind: "done" }))),
   ];
   let everInSession = false;

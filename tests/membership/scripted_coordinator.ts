@@ -5,6 +5,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { type Bytes, bytesEqual, copyBytes } from "../../lib/core/bytes.ts";
+import { errorCodes } from "../../lib/core/errors.ts";
 import { limits } from "../../lib/core/limits.ts";
 import type { MemberEffect, MemberInput } from "../../lib/membership/types.ts";
 import {
@@ -15,10 +16,21 @@ import {
   prove,
   registerLocally,
 } from "../../lib/session/opaque.ts";
+import { dhKeyFrom } from "../../lib/session/dh_key.ts";
+import { receive } from "../../lib/session/noise_ik.ts";
 import { deriveSessionKeys, transcriptHash } from "../../lib/session/handshake_keys.ts";
 import { verifyAuth, verifyStart } from "../../lib/session/proofs.ts";
 import { SealedChannel } from "../../lib/session/sealed_channel.ts";
-import { decodeEnvelope, encodeCookie, encodeReply, encodeReset, type Envelope } from "../../lib/wire/envelope.ts";
+import { decodeDeviceClaim, encodeDeviceVerdict } from "../../lib/wire/device_login.ts";
+import {
+  decodeEnvelope,
+  encodeCookie,
+  encodeDeviceReply,
+  encodeRefused,
+  encodeReply,
+  encodeReset,
+  type Envelope,
+} from "../../lib/wire/envelope.ts";
 import { type Addressed, decodeMessage, encodeMessage, type Message, type MessageOf } from "../../lib/wire/message.ts";
 
 await loadOpaque();
@@ -46,6 +58,8 @@ export class ScriptedCoordinator {
   #nextSession = 1n;
   #pending: { readonly start: Bytes; readonly reply: Bytes; readonly state: string; readonly sessionId: bigint }[] = [];
   #channel: SealedChannel | undefined;
+  /** The hash of the last login by key. */
+  #handshake: Bytes = new Uint8Array(32);
   /** What `authenticated` and `alive` tell; tests change it. */
   alive: Omit<MessageOf<"alive">, "kind"> = {
     keepAliveMs: 10_000,
@@ -54,10 +68,14 @@ export class ScriptedCoordinator {
     sharesMatch: true,
     observed: { ip: "192.0.2.7", port: 4000 },
     reachable: "unknown",
+    coordinators: [],
   };
   accountKey: MessageOf<"authenticated">["accountKey"] = null;
   enrolled = false;
   resetToken: Bytes = new Uint8Array(16).fill(7);
+  /** Its own key, and that of the device that was enrolled last; null after a revocation. */
+  loginKey = dhKeyFrom(new Uint8Array(32).fill(9));
+  enrolledKey: Bytes | null = null;
 
   constructor({ account = "ada", password = "correct horse" } = {}) {
     this.account = account;
@@ -103,9 +121,32 @@ export class ScriptedCoordinator {
     const decoded = decodeMessage(opened.payload);
     assert(decoded.ok && decoded.value.message.kind === "auth");
     const auth = decoded.value as Addressed & { message: MessageOf<"auth"> };
-    assert(verifyAuth(auth.message.deviceId, auth.message.proof, transcript));
+    assert(verifyAuth(auth.message.deviceId, auth.message.proof, transcript, auth.message.loginKey));
+    this.enrolledKey = auth.message.loginKey;
     this.#channel = channel;
     return auth;
+  }
+
+  /** Answers DEVICE_START: to whom it knows with a new session, else with a refusal; in clear where it cannot read it. */
+  deviceReply(start: Uint8Array): Bytes {
+    const { header, nonce, message } = expectEnvelope(start, "deviceStart");
+    const received = receive(header, this.loginKey, message);
+    if (received === undefined) return encodeRefused(nonce, errorCodes.denied.wire, 0);
+    const claim = decodeDeviceClaim(received.payload);
+    assert(claim.ok);
+    assertEquals(claim.value.account, this.account);
+    const isKnown = this.enrolledKey !== null && bytesEqual(this.enrolledKey, received.remoteStatic);
+    const sessionId = this.#nextSession++;
+    const { denied: { wire: code } } = errorCodes;
+    const verdict = encodeDeviceVerdict(isKnown ? { kind: "session", sessionId } : { kind: "refused", code });
+    const answered = received.answer(dhKeyFrom(crypto.getRandomValues(new Uint8Array(32))), verdict)!;
+    if (isKnown) {
+      const { hash, toResponder, toInitiator } = answered.established;
+      const keys = { toCoordinator: toResponder, toPeer: toInitiator };
+      this.#channel = new SealedChannel(sessionId, keys, "coordinator");
+      this.#handshake = hash;
+    }
+    return encodeDeviceReply(nonce, answered.message);
   }
 
   /** The `authenticated` message as it stands now. */
@@ -118,6 +159,8 @@ export class ScriptedCoordinator {
       accountKey: this.accountKey,
       enrolled: this.enrolled,
       ...this.alive,
+      loginKey: this.loginKey.publicKey,
+      role: "member",
     };
   }
 
@@ -161,11 +204,16 @@ export class ScriptedCoordinator {
         return this.cookie(datagram);
       case "start":
         return this.reply(datagram);
+      case "deviceStart":
+        return this.deviceReply(datagram);
       case "finish":
         return this.seal(this.accept(datagram).transaction, this.authenticated());
       case "sealed": {
         const { transaction, message } = this.open(datagram);
         switch (message.kind) {
+          case "auth":
+            assert(verifyAuth(message.deviceId, message.proof, this.#handshake, message.loginKey));
+            return this.seal(transaction, this.authenticated());
           case "enrol":
             return this.seal(transaction, this.enrol(message));
           case "status":

@@ -1,4 +1,5 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { RemoteError } from "../../lib/core/errors.ts";
 import { type AnnouncedLibrary, Announcer } from "../../lib/peer/announcer.ts";
 import { sealedPayloadBytesMax } from "../../lib/wire/envelope.ts";
 import { encodeMessage, type ShareEntry } from "../../lib/wire/message.ts";
@@ -68,4 +69,30 @@ Deno.test("share() splits entries so that each request fits a datagram, and lose
     assert(encodeMessage(2 ** 40, request as never).length <= sealedPayloadBytesMax);
   }
   assert(control.asked.length < entries.length / 2);
+});
+
+Deno.test("what an account may not share is forgotten, so that it is not announced for ever", async () => {
+  const control = new FakeControl();
+  control.request = (request) => {
+    control.asked.push(request);
+    return Promise.reject(new RemoteError("readOnly", "The coordinator refused share"));
+  };
+  const library = new FakeLibrary([shareEntry("a", "1"), shareEntry("b", "2")]);
+  const announcer = new Announcer(control, library, 1);
+  const error = await assertRejects(() => announcer.share([shareEntry("a", "1")]), RemoteError);
+  assertEquals(error.code, "readOnly");
+  assertEquals([...library.shared.keys()], ["b"]);
+  assertEquals(control.presentedDigest, library.digest());
+});
+
+Deno.test("a list that is announced faster than the account's rate is announced all the same", async () => {
+  const control = new FakeControl();
+  const answer = control.request.bind(control);
+  let refusals = 3;
+  control.request = (request) => {
+    if (refusals-- > 0) return Promise.reject(new RemoteError("busy", "asks too often", { retryAfterMs: 1 }));
+    return answer(request);
+  };
+  await new Announcer(control, new FakeLibrary([]), 1).share([shareEntry("a", "1")]);
+  assertEquals([...control.listed.keys()], ["a"]);
 });

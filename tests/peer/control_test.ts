@@ -11,7 +11,7 @@ import { ScriptedCoordinator } from "../membership/scripted_coordinator.ts";
 
 const coordinatorAt: Endpoint = { ip: "127.0.0.1", port: 5000 };
 const ignore = () => {};
-const listener = { online: ignore, alive: ignore, offline: ignore, denied: ignore, revoked: ignore };
+const listener = { online: ignore, alive: ignore, offline: ignore, denied: ignore, revoked: ignore, found: ignore };
 
 /** A coordinator that answers HELLO. */
 function helloOnly(): Datagrams {

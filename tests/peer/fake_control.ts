@@ -3,6 +3,7 @@
 import type { ContentId } from "../../lib/core/ids.ts";
 import type { Control } from "../../lib/peer/control.ts";
 import type { FileEntry, Request, ShareEntry } from "../../lib/wire/message.ts";
+import { forEveryone } from "../../lib/core/audience.ts";
 
 /** An id whose 64 digits are all `digit`. */
 export function idOf(digit: string): ContentId {
@@ -10,7 +11,7 @@ export function idOf(digit: string): ContentId {
 }
 
 export function fileEntry(name: string, digit: string, bytes = 10, holders = 1): FileEntry {
-  return { name, id: idOf(digit), bytes, holders, withdrawn: false };
+  return { name, id: idOf(digit), bytes, holders, withdrawn: false, sharedAtMs: 1_000, ...forEveryone };
 }
 
 /** Answers like a coordinator that has one device; pages hold two rows. */
@@ -33,7 +34,9 @@ export class FakeControl implements Pick<Control, "request" | "setPresence"> {
   #answer(request: Request) {
     switch (request.kind) {
       case "share":
-        for (const entry of request.entries) this.listed.set(entry.name, { ...entry, holders: 1, withdrawn: false });
+        for (const entry of request.entries) {
+          this.listed.set(entry.name, { ...entry, holders: 1, withdrawn: false, sharedAtMs: 1_000 });
+        }
         return { kind: "done" };
       case "remove": {
         const count = request.names.filter((name) => this.listed.delete(name)).length;
@@ -42,7 +45,12 @@ export class FakeControl implements Pick<Control, "request" | "setPresence"> {
       case "listFiles":
         return page([...this.listed.values()], request.cursor);
       case "search":
-        return page(this.searchable.filter((entry) => matches(request.mode, request.pattern, entry)), request.cursor);
+        return page(
+          this.searchable.filter((entry) =>
+            request.query.terms.every(({ mode, pattern }) => matches(mode, pattern, entry))
+          ),
+          request.cursor,
+        );
       default:
         throw new Error(`Not answered here: ${request.kind}`);
     }
@@ -62,5 +70,5 @@ function matches(mode: string, pattern: string, entry: FileEntry): boolean {
 }
 
 export function shareEntry(name: string, digit: string, bytes = 10): ShareEntry {
-  return { name, id: idOf(digit), bytes };
+  return { name, id: idOf(digit), bytes, ...forEveryone };
 }

@@ -16,7 +16,7 @@ class FakeRunner implements CommandRunner {
   async *run(command: Command, signal: AbortSignal): AsyncGenerator<PeerEvent | CommandEnd> {
     this.ran.push(command);
     if (command.command === "find") {
-      yield { type: "file", name: "a", bytes: 1, id: "0".repeat(64), holders: 1 };
+      yield { type: "file", name: "a", bytes: 1, id: "0".repeat(64), holders: 1, sharedAtMs: 1 };
       yield { type: "end", exitCode: 0 };
     } else {
       yield { type: "note", message: "begun" };
@@ -57,12 +57,16 @@ async function eventsOf(client: LocalClient, command: Command, signal = new Abor
   return events;
 }
 
+function find(pattern: string): Command {
+  return { command: "find", wanted: { terms: [{ mode: "substring", pattern }] } };
+}
+
 Deno.test("a command through the local socket answers the owner's events and its end", () =>
   withServer(async (path, runner) => {
     using client = await LocalClient.open({ path, coordinator: owner.coordinator, account: "ALICE" });
-    const events = await eventsOf(client, { command: "find", pattern: "a" });
+    const events = await eventsOf(client, find("a"));
     assertEquals(events.map(({ type }) => type), ["file", "end"]);
-    assertEquals(runner.ran, [{ command: "find", pattern: "a" }]);
+    assertEquals(runner.ran, [find("a")]);
     assertEquals(await client.knownNames(), ["x", "y"]);
     assertEquals(await client.nextNote(), { type: "note", message: "hello" });
   }));
@@ -72,7 +76,7 @@ Deno.test("a command that means another coordinator or account is refused", () =
     const others = [{ coordinator: "127.0.0.1:6000", account: undefined }, { ...owner, account: "bob" }];
     for (const other of others) {
       using client = await LocalClient.open({ path, ...other });
-      const events = await eventsOf(client, { command: "find", pattern: "a" });
+      const events = await eventsOf(client, find("a"));
       assertEquals(events.map((event) => event.type === "end" ? event.exitCode : event.type), ["error", 2]);
     }
     assertEquals(runner.ran, []);
@@ -97,10 +101,10 @@ Deno.test("an owner of an older release refuses a command that it does not know,
     assertEquals([error.code, end], ["version", { type: "end", exitCode: 5 }]);
     assertStringIncludes(error.message, "the peer that owns this home is older");
     assertStringIncludes(error.hint, "quit");
-    const events = await eventsOf(client, { command: "find", pattern: "a", future: [1] } as never);
+    const events = await eventsOf(client, { ...find("a"), future: [1] } as never);
     assertEquals(events.map(({ type }) => type), ["file", "end"]);
-    assertEquals(runner.ran, [{ command: "find", pattern: "a" }]);
-    const [tooLong] = await eventsOf(client, { command: "find", pattern: "a".repeat(401) });
+    assertEquals(runner.ran, [find("a")]);
+    const [tooLong] = await eventsOf(client, find("a".repeat(401)));
     assertEquals(tooLong?.type === "error" && tooLong.code, "usage");
   }));
 

@@ -9,6 +9,7 @@ import { serveConnection, type UploadDeps } from "../../lib/transfer/upload.ts";
 import type { VerifiedHolder } from "../../lib/transfer/verified_holder.ts";
 import { ticketKeysFor } from "../../lib/session/ticket.ts";
 import { makePipe } from "../transfer/pipe.ts";
+import { makeSet } from "../transfer/takes.ts";
 import {
   makeDeps,
   makeHolder,
@@ -105,15 +106,17 @@ export class MemoryHolders {
     return Promise.resolve(holder.accept());
   };
 
-  /** Answers TICKETS. */
+  /** Answers SET_TICKET. */
   // deno-lint-ignore no-explicit-any -- the callers' types are Control's.
   readonly request = (request: any): Promise<any> => {
     const { deviceId, contents } = request as { deviceId: DeviceId; contents: readonly Content[] };
     const holder = this.all.find((one) => one.deviceId === deviceId)!;
-    const tickets = contents.map((content) =>
-      holder.named.has(contentKey(content)) ? makeTicket(content, {}, deviceId) : null
-    );
-    return Promise.resolve({ kind: "ticketsAre", tickets });
+    const held = contents.filter((content) => holder.named.has(contentKey(content)));
+    return Promise.resolve({
+      kind: "setTicketIs",
+      ticket: held.length === 0 ? null : makeSet(held, {}, deviceId).ticket,
+      covered: contents.reduce((bits, content, place) => held.includes(content) ? bits + 2 ** place : bits, 0),
+    });
   };
 
   /** Waits until every connection has ended. */

@@ -5,7 +5,11 @@ import type { Takeable } from "../../lib/transfer/take_from.ts";
 import { FakeTimers, settle } from "../transfer/fake_timers.ts";
 import { idOf } from "./fake_control.ts";
 
-const wish = (bytes: number): Takeable => ({ content: { id: idOf("a"), bytes }, ticket: new Uint8Array(1) });
+const wish = (bytes: number): Takeable => ({
+  content: { id: idOf("a"), bytes },
+  set: { ticket: new Uint8Array(1), contents: [] },
+  place: 0,
+});
 
 /** A queue of contents of these sizes, paced by a flow. */
 function paced(sizes: readonly number[], flow: Flow | undefined, signal = new AbortController().signal) {

@@ -13,9 +13,9 @@ async function share(folder: string, paths: readonly string[]) {
   using sharing = new Sharing(home, () => {});
   sharing.announcer = new Announcer(control, sharing, 1);
   const events: PeerEvent[] = [];
-  const absolute = paths.map((path) => join(folder, path));
+  const wish = { paths: paths.map((path) => join(folder, path)), audience: undefined, description: undefined };
   const emit = (event: PeerEvent) => void events.push(event);
-  for await (const event of sharing.share(absolute, new AbortController().signal, emit)) emit(event);
+  for await (const event of sharing.share(wish, new AbortController().signal, emit)) emit(event);
   const short = events.map((event) =>
     "name" in event ? `${event.type} ${event.name}` : event.type === "error" ? `error ${event.code}` : event.type
   );
@@ -55,7 +55,13 @@ Deno.test("a file that is written to while it is looked at again is looked at un
     sharing.announcer = new Announcer(control, sharing, 1);
     const path = join(folder, "log");
     await Deno.writeTextFile(path, "first");
-    for await (const _event of sharing.share([path], new AbortController().signal, () => {})) { /* shared */ }
+    for await (
+      const _event of sharing.share(
+        { paths: [path], audience: undefined, description: undefined },
+        new AbortController().signal,
+        () => {},
+      )
+    ) { /* shared */ }
     const { content } = sharing.list()[0]!;
 
     using file = await Deno.open(path, { write: true, append: true });

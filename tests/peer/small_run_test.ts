@@ -338,7 +338,7 @@ Deno.test("a coordinator that does not answer, and a disk that fails, leave all 
   const away = () => Promise.reject(new ShoalError("unreachable", "Cannot reach the coordinator"));
   const failing: Record<string, (world: World) => Partial<SmallRunDeps>> = {
     "no LOCATE": () => ({ locate: away }),
-    "no TICKETS": () => ({ control: { request: away } }),
+    "no SET_TICKET": () => ({ control: { request: away } }),
     "no journal folder": (world) => {
       Deno.writeTextFileSync(world.state, "a file");
       return {};
@@ -404,7 +404,7 @@ function limited(timers: Timers, options: BandwidthOptions): Bandwidth {
   return new Bandwidth(options, timers, () => new Date(0));
 }
 
-Deno.test("isSmall() takes what one TAKE may ask for", () => {
+Deno.test("isSmall() takes what TAKE may ask for", () => {
   const sizes = [0, 1, limits.takenBytesMax, limits.takenBytesMax + 1];
   assertEquals(sizes.map((bytes) => isSmall({ id: makeFile(1).content.id, bytes })), [false, true, true, false]);
 });

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { NetworkError } from "../../lib/core/errors.ts";
 import { type Content, contentIdFrom, type DeviceId } from "../../lib/core/ids.ts";
+import { limits } from "../../lib/core/limits.ts";
 import { TicketLine } from "../../lib/peer/ticket_line.ts";
 import type { MessageOf } from "../../lib/wire/message.ts";
 
@@ -17,31 +18,23 @@ const wishes = (count: number): Wish[] =>
     content: { id: contentIdFrom(new Uint8Array(32).fill(i % 256)), bytes: i + 1 },
   }));
 
-/** Answers about at most `fits` contents: each ticket is its content's number, every third content is not there. */
+/** Answers that every third content is not there; a ticket is the number of the question. */
 class TicketControl {
-  readonly fits: number;
   readonly asked: number[] = [];
   mostUnderWay = 0;
   failsAfter = Infinity;
   #underWay = 0;
 
-  constructor(fits: number) {
-    this.fits = fits;
-  }
-
   // deno-lint-ignore no-explicit-any -- the caller's type is Control's.
   async request(request: any): Promise<any> {
-    const { contents } = request as MessageOf<"tickets">;
-    this.asked.push(contents.length);
-    const isFailing = this.asked.length > this.failsAfter;
+    const { contents } = request as MessageOf<"setTicket">;
+    const number = this.asked.push(contents.length);
     this.mostUnderWay = Math.max(this.mostUnderWay, ++this.#underWay);
     await new Promise((resolve) => setTimeout(resolve, 0));
     this.#underWay--;
-    if (isFailing) throw new NetworkError("Cannot ask the coordinator: it is gone");
-    const tickets = contents.slice(0, this.fits).map(({ bytes }) =>
-      bytes % 3 === 0 ? null : new Uint8Array([bytes % 256])
-    );
-    return { kind: "ticketsAre", tickets };
+    if (number > this.failsAfter) throw new NetworkError("Cannot ask the coordinator: it is gone");
+    const covered = contents.reduce((bits, { bytes }, place) => isThere(bytes) ? bits + 2 ** place : bits, 0);
+    return { kind: "setTicketIs", ticket: covered === 0 ? null : new Uint8Array([number]), covered };
   }
 }
 
@@ -65,8 +58,8 @@ function lineOver(control: TicketControl, all: Wish[], unwanted = new Set<number
 async function takeAll(line: TicketLine<Wish>): Promise<number[]> {
   const taken: number[] = [];
   while (await line.more()) {
-    const { wish, ticket, content } = line.peek()!;
-    assertEquals([ticket, content], [new Uint8Array([wish.number % 256]), wish.content]);
+    const { wish, set, place, content } = line.peek()!;
+    assertEquals([set.contents[place], content], [wish.content, wish.content]);
     taken.push(wish.number);
     line.shift();
   }
@@ -76,22 +69,20 @@ async function takeAll(line: TicketLine<Wish>): Promise<number[]> {
 const isThere = (number: number) => number % 3 !== 0;
 const inOrder = (numbers: readonly number[]) => [...numbers].sort((a, b) => a - b);
 
-Deno.test("a line hands on a ticket for each content that the device has, whatever an answer has room for", async () => {
-  const numbers = wishes(300).map(({ number }) => number);
-  for (const fits of [1, 7, 9, 16, 32]) {
-    const control = new TicketControl(fits);
-    const { line, none } = lineOver(control, wishes(300));
-    assertEquals(inOrder(await takeAll(line)), numbers.filter(isThere));
-    assertEquals(inOrder(none), numbers.filter((number) => !isThere(number)));
-    assertEquals(control.mostUnderWay, 12);
-    const asked = control.asked.reduce((sum, one) => sum + one, 0);
-    assert(asked <= 300 + 12 * 16 * 16, `${asked}: later questions ask for what an answer holds`);
-    await line.close();
-  }
+Deno.test("a line hands on each content that the device has, in the set that its ticket is for, and asks about each once", async () => {
+  const numbers = wishes(700).map(({ number }) => number);
+  const control = new TicketControl();
+  const { line, none } = lineOver(control, wishes(700));
+  assertEquals(inOrder(await takeAll(line)), numbers.filter(isThere));
+  assertEquals(inOrder(none), numbers.filter((number) => !isThere(number)));
+  assertEquals(control.mostUnderWay, 12);
+  assertEquals(control.asked.reduce((sum, one) => sum + one, 0), 700);
+  assert(control.asked.length <= 700 / limits.setMax + 6, `${control.asked.length} questions`);
+  await line.close();
 });
 
 Deno.test("a line asks for few tickets ahead of who takes them", async () => {
-  const control = new TicketControl(8);
+  const control = new TicketControl();
   const { line } = lineOver(control, wishes(1000));
   for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
   const asked = control.asked.reduce((sum, one) => sum + one, 0);
@@ -101,7 +92,7 @@ Deno.test("a line asks for few tickets ahead of who takes them", async () => {
 });
 
 Deno.test("what is not wanted any more is passed over", async () => {
-  const { line } = lineOver(new TicketControl(9), wishes(20), new Set([1, 2, 4, 20]));
+  const { line } = lineOver(new TicketControl(), wishes(20), new Set([1, 2, 4, 20]));
   assertEquals(
     inOrder(await takeAll(line)),
     wishes(20).map(({ number }) => number)
@@ -111,7 +102,7 @@ Deno.test("what is not wanted any more is passed over", async () => {
 });
 
 Deno.test("a coordinator that gives no more tickets ends the line, after what is here already", async () => {
-  const control = new TicketControl(8);
+  const control = new TicketControl();
   control.failsAfter = 3;
   const { line } = lineOver(control, wishes(100));
   const taken: number[] = [];
@@ -126,7 +117,7 @@ Deno.test("a coordinator that gives no more tickets ends the line, after what is
 });
 
 Deno.test("a line that is closed asks for nothing more, and has no question under way", async () => {
-  const control = new TicketControl(8);
+  const control = new TicketControl();
   const { line, chosen } = lineOver(control, wishes(1000));
   await line.close();
   const { length } = control.asked;

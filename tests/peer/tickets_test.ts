@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ProtocolError } from "../../lib/core/errors.ts";
 import { type Content, contentIdFrom, type DeviceId } from "../../lib/core/ids.ts";
-import { firstTickets, report } from "../../lib/peer/tickets.ts";
+import { report, setTicketFor } from "../../lib/peer/tickets.ts";
 import { holders } from "../../lib/peer/pages.ts";
 import type { HolderEntry, Request } from "../../lib/wire/message.ts";
 
@@ -11,21 +11,25 @@ function contentOf(number: number): Content {
   return { id: contentIdFrom(new Uint8Array(32).fill(number)), bytes: number };
 }
 
-Deno.test("firstTickets() answers for the first contents, and ends on an answer that leads nowhere", async () => {
+Deno.test("setTicketFor() tells what the ticket covers, and ends on an answer that is not to the question", async () => {
   const ticket = new Uint8Array([1]);
   const asked: Request[] = [];
-  const control = (tickets: readonly (Uint8Array | null)[]) => ({
+  const control = (answer: { readonly ticket: Uint8Array | null; readonly covered: number }) => ({
     // deno-lint-ignore no-explicit-any -- the caller's type is Control's.
     request(request: any): Promise<any> {
       asked.push(request);
-      return Promise.resolve({ kind: "ticketsAre", tickets });
+      return Promise.resolve({ kind: "setTicketIs", ...answer });
     },
   });
   const contents = [contentOf(1), contentOf(2), contentOf(3)];
-  assertEquals(await firstTickets(control([ticket, null]), deviceId, contents), [ticket, null]);
-  assertEquals(asked, [{ kind: "tickets", deviceId, contents }]);
-  for (const wrong of [[], [null, null, null, null]]) {
-    await assertRejects(() => firstTickets(control(wrong), deviceId, contents), ProtocolError);
+  const some = await setTicketFor(control({ ticket, covered: 0b101 }), deviceId, contents);
+  assertEquals(asked, [{ kind: "setTicket", deviceId, contents }]);
+  assertEquals(some.set, { ticket, contents: [contentOf(1), contentOf(3)] });
+  assertEquals([0, 1, 2].map(some.isCovered), [true, false, true]);
+  const none = await setTicketFor(control({ ticket: null, covered: 0 }), deviceId, contents);
+  assertEquals([none.set, none.isCovered(0)], [undefined, false]);
+  for (const wrong of [{ ticket, covered: 0 }, { ticket, covered: 0b1001 }, { ticket: null, covered: 1 }]) {
+    await assertRejects(() => setTicketFor(control(wrong), deviceId, contents), ProtocolError);
   }
 });
 

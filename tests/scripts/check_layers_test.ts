@@ -8,7 +8,7 @@ function messages(file: string, source: string): string[] {
 
 Deno.test("checkLayers() grants what the table grants", () => {
   const granted: [string, string][] = [
-    ["lib/wire/frame.ts", 'import "./cbor.ts"; import "../core/bytes.ts"; import "cborg"; import "node:buffer";'],
+    ["lib/wire/frame.ts", 'import "./cbor.ts"; import "../core/bytes.ts"; import "valibot"; import "node:buffer";'],
     ["lib/coordinator/store/sqlite.ts", 'import "../role/types.ts"; import "../driver.ts"; import "node:sqlite";'],
     ["lib/coordinator/role/presence.ts", 'import "../../session/proofs.ts"; import "./catalog.ts";'],
     ["lib/cli/flags.ts", 'import "@std/cli/parse-args"; import "../peer/home.ts";'],

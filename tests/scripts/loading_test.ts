@@ -48,7 +48,9 @@ Deno.test("loading: the programs read their command line with no package and wit
   }
 });
 
-const lateEverywhere = ["@peculiar/x509", "@serenity-kit/opaque", "reflect-metadata", "string-width", "node:readline"];
+const lateEverywhere = [
+  ...["@peculiar/x509", "@serenity-kit/opaque", "reflect-metadata", "string-width", "unhomoglyph", "node:readline"],
+];
 
 interface Way {
   readonly way: string;
@@ -65,15 +67,15 @@ const ways: readonly Way[] = [
     uses: ["node:crypto"],
     late: ["cborg"],
   },
-  { way: "its role", module: "lib/coordinator/role/role.ts", uses: ["cborg"], late: [] },
+  { way: "its role", module: "lib/coordinator/role/role.ts", uses: ["node:crypto"], late: ["cborg"] },
   {
     way: "its store's thread",
-    module: "lib/coordinator/store/sqlite_worker.ts",
+    module: "lib/coordinator/store/store_worker.ts",
     uses: ["node:sqlite"],
-    late: ["cborg", "valibot"],
+    late: ["cborg", "postgres", "valibot"],
   },
   { way: "its accounts' commands", module: "lib/coordinator/user_command.ts", late: ["cborg", "valibot"] },
-  { way: "a peer", module: "lib/peer/peer.ts", uses: ["cborg", "valibot"], late: [] },
+  { way: "a peer", module: "lib/peer/peer.ts", uses: ["valibot"], late: ["cborg"] },
   {
     way: "the thread that proves a password",
     module: "lib/peer/password_worker.ts",

@@ -29,6 +29,8 @@ import {
   second,
   sequence,
 } from "../wire/samples.ts";
+import { forEveryone } from "../../lib/core/audience.ts";
+import type { ShareEntry } from "../../lib/wire/message.ts";
 
 const vectors = loadVectors("session.txt");
 const envelopes = loadVectors("envelopes.txt");
@@ -86,6 +88,7 @@ Deno.test("every proof is its vector, and verifies", () => {
 });
 
 const nonce = sequence(0, 32);
+const loginKey = sequence(0xc0, 32);
 
 /** Every statement, with how it is verified. */
 const proofs: readonly { name: string; prove: () => Uint8Array; verify: (signature: Uint8Array) => boolean }[] = [
@@ -96,8 +99,8 @@ const proofs: readonly { name: string; prove: () => Uint8Array; verify: (signatu
   },
   {
     name: "signature of AUTH",
-    prove: () => proveAuth(device, transcript),
-    verify: (signature) => verifyAuth(deviceId, signature, transcript),
+    prove: () => proveAuth(device, transcript, loginKey),
+    verify: (signature) => verifyAuth(deviceId, signature, transcript, loginKey),
   },
   {
     name: "signature of a device",
@@ -132,7 +135,9 @@ Deno.test("a proof covers every part of what it says", () => {
   assertEquals(verifyStart(deviceId, start, cookie.with(0, 9), "ada", ke1), false);
   assertEquals(verifyStart(deviceId, start, cookie, "bob", ke1), false);
   assertEquals(verifyStart(deviceId, start, cookie, "ada", ke1.with(5, 9)), false);
-  assertEquals(verifyAuth(deviceId, proveAuth(device, transcript), transcript.with(0, 1)), false);
+  const auth = proveAuth(device, transcript, loginKey);
+  assertEquals(verifyAuth(deviceId, auth, transcript.with(0, 1), loginKey), false);
+  assertEquals(verifyAuth(deviceId, auth, transcript, loginKey.with(31, 0)), false);
   const signed = signDevice(accountKey, "ada", deviceId);
   assertEquals(verifyDevice(accountKey.publicKey, signed, "ad", deviceId), false);
   assertEquals(verifyDevice(accountKey.publicKey, signed, "ada", otherId), false);
@@ -194,7 +199,11 @@ Deno.test("formatFingerprint() writes 128 bits as eight words, different for dif
 });
 
 Deno.test("a share digest is the same for the same list in any order, and another for any other entry", () => {
-  const entries = [{ name: "dir/a.txt", id: first, bytes: 23 }, { name: "\u6f22", id: second, bytes: 2 ** 44 }];
+  const audience = [{ kind: "account", name: "bob" }, { kind: "group", name: "friends" }] as const;
+  const entries: ShareEntry[] = [
+    { name: "dir/a.txt", id: first, bytes: 23, ...forEveryone },
+    { name: "\u6f22", id: second, bytes: 2 ** 44, audience, description: "seen" },
+  ];
   const digestOf = (list: typeof entries) => {
     const digest = emptyShareDigest();
     for (const entry of list) toggleShare(digest, entry);
@@ -203,9 +212,17 @@ Deno.test("a share digest is the same for the same list in any order, and anothe
   const digest = digestOf(entries);
   assertEquals(digest, vectors.get("share digest")!);
   assertEquals(digestOf(entries.toReversed()), digest);
-  for (const change of [{ name: "dir/b.txt" }, { id: second }, { bytes: 24 }]) {
+  for (const change of [{ name: "dir/b.txt" }, { id: second }, { bytes: 24 }, { audience: [] }, { description: "x" }]) {
     assertNotEquals(digestOf([{ ...entries[0]!, ...change }, entries[1]!]), digest);
   }
+  const others = [
+    ...[null, [], audience.slice(0, 1), [{ kind: "group", name: "bob" } as const, audience[1]]].map((audience) => ({
+      audience,
+    })),
+    ...["", "see", "bob"].map((description) => ({ description })),
+  ];
+  const digests = others.map((other) => formatHex(digestOf([entries[0]!, { ...entries[1]!, ...other }])));
+  assertEquals(new Set([formatHex(digest), ...digests]).size, 1 + others.length, "whom it is for and what it is count");
   for (const entry of entries) toggleShare(digest, entry);
   assertEquals(digest, emptyShareDigest());
 });

@@ -65,3 +65,16 @@ Deno.test("ReplayWindow.isFresh() changes nothing", () => {
   for (let i = 0; i < 3; i++) assertEquals(window.isFresh(7), true);
   assertEquals(window.highest, -1);
 });
+
+Deno.test("ReplayWindow touches nothing of an array but its own bytes, wherever it begins, and goes on in a copy", () => {
+  const at = 5;
+  const bytes = new Uint8Array(at + ReplayWindow.bytes + 3);
+  bytes.fill(0xee, 0, at).fill(0xee, at + ReplayWindow.bytes);
+  const window = new ReplayWindow(bytes, at);
+  for (const number of [0, 9, 3_000, 2_999, 90_000]) window.mark(number);
+  const others = [...bytes.subarray(0, at), ...bytes.subarray(at + ReplayWindow.bytes)];
+  assertEquals(others, Array(others.length).fill(0xee));
+  window.moveTo(bytes.slice());
+  bytes.fill(0);
+  assertEquals([window.isFresh(90_000), window.isFresh(89_999)], [false, true]);
+});

@@ -122,3 +122,15 @@ Deno.test("SealedChannel's payload is its own copy, the datagram's buffer may be
   datagram.fill(0);
   assertEquals(opened.payload, leave);
 });
+
+Deno.test("SealedChannel goes on in another array: with its keys, its packet numbers and its window, and with nothing else", () => {
+  const { peer, coordinator } = pair();
+  const first = envelopeOf(peer.seal(leave));
+  assert(coordinator.open(first));
+  const bytes = new Uint8Array(SealedChannel.stateBytes + 40).fill(0xee);
+  coordinator.moveTo(bytes);
+  assertEquals(coordinator.open(first), undefined, "a replay");
+  for (let i = 0; i < 3_000; i++) assert(coordinator.open(envelopeOf(peer.seal(leave))), `packet ${i + 1}`);
+  assertEquals(peer.open(envelopeOf(coordinator.seal(leave)))?.payload, leave);
+  assertEquals(bytes.subarray(SealedChannel.stateBytes), new Uint8Array(40).fill(0xee));
+});

@@ -6,6 +6,7 @@ import { openTicket } from "../../lib/session/ticket.ts";
 import type { ShareEntry } from "../../lib/wire/message.ts";
 import { fairWeather, foulWeather } from "./network.ts";
 import { simulate, type World } from "./world.ts";
+import { forEveryone } from "../../lib/core/audience.ts";
 
 /** Distinct contents under distinct names that all hold this word. */
 function entries(world: World, word: string, count: number): ShareEntry[] {
@@ -13,6 +14,7 @@ function entries(world: World, word: string, count: number): ShareEntry[] {
     name: `${word}/${i} of ${count}.bin`,
     id: formatHex(world.random.bytes(32)) as ContentId,
     bytes: 1 + world.random.below(1_000_000),
+    ...forEveryone,
   }));
 }
 

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { formatHex } from "../../lib/core/bytes.ts";
 import type { ContentId } from "../../lib/core/ids.ts";
 import { limits } from "../../lib/core/limits.ts";
+import { forEveryone } from "../../lib/core/audience.ts";
 import { fairWeather, foulWeather } from "./network.ts";
 import { simulate } from "./world.ts";
 
@@ -60,7 +61,8 @@ Deno.test("after a coordinator restart all come back by themselves, and what was
     for (let i = 0; i < 40; i++) await world.addPeer(`person${i}`);
     await world.logIn(...world.peers);
     for (const peer of world.peers) {
-      peer.share([{ name: `of ${peer.account}`, id: formatHex(world.random.bytes(32)) as ContentId, bytes: 9 }]);
+      const id = formatHex(world.random.bytes(32)) as ContentId;
+      peer.share([{ name: `of ${peer.account}`, id, bytes: 9, ...forEveryone }]);
     }
     await world.until("every list is confirmed", () => world.peers.every((peer) => peer.isAnnounced), 180_000);
     const accountKeys = world.peers.map((peer) => peer.identity!.accountKey);
@@ -101,7 +103,7 @@ Deno.test("peers that a stopping coordinator says goodbye to come back to the ne
   await simulate(fairWeather, async (world) => {
     for (let i = 0; i < 10; i++) await world.addPeer(`person${i}`);
     await world.logIn(...world.peers);
-    world.coordinator.feed({ kind: "drain" });
+    world.coordinator.feed({ kind: "drain", elsewhere: [], atOnce: 100 });
     await world.pass(1_000);
     assert(world.peers.every((peer) => !peer.isOnline));
     await world.coordinator.restart();

@@ -5,6 +5,7 @@ import { fairWeather, type Flight, foulWeather, type Weather } from "./network.t
 import { seeded } from "./seeded.ts";
 import type { SimPeer } from "./sim_peer.ts";
 import { simulate, World } from "./world.ts";
+import { forEveryone } from "../../lib/core/audience.ts";
 
 Deno.test("a device that logs in twice has one session: the newer one, and the older is told why", async () => {
   await simulate(foulWeather, async (world) => {
@@ -79,7 +80,7 @@ Deno.test("whoever replays every datagram that he saw, from an address of his ow
     for (let i = 0; i < 6; i++) await world.addPeer(`person${i}`);
     await world.logIn(...world.peers);
     const id = "1".repeat(64) as ContentId;
-    for (const peer of world.peers) peer.share([{ name: "a", id, bytes: 1 + world.random.below(9) }]);
+    for (const peer of world.peers) peer.share([{ name: "a", id, bytes: 1 + world.random.below(9), ...forEveryone }]);
     await world.pass(60_000);
     const [leaver, vanished, ...others] = world.peers;
     leaver!.feed({ kind: "leave" });

@@ -13,8 +13,17 @@ import { type StoreAsk, storeWrites } from "../../lib/coordinator/role/store_eff
 import type { CoordinatorKeys, Effect, Input, LogEvent } from "../../lib/coordinator/role/types.ts";
 import { openSqliteStore } from "../../lib/coordinator/store/sqlite_store.ts";
 import type { Store } from "../../lib/coordinator/store/store.ts";
-import { acceptLogin, answerLogin, createServerSetup, loadOpaque, registerLocally } from "../../lib/session/opaque.ts";
+import {
+  acceptLogin,
+  answerLogin,
+  answerRegistration,
+  createServerSetup,
+  loadOpaque,
+  registerLocally,
+} from "../../lib/session/opaque.ts";
 import { cheapStretching } from "../membership/scripted_coordinator.ts";
+import { makeInvite, openInvite } from "../../lib/coordinator/invites.ts";
+import { type InviteCode, parseInviteCode } from "../../lib/session/invite_code.ts";
 import type { Clock } from "./clock.ts";
 import type { Network } from "./network.ts";
 import type { Seeded } from "./seeded.ts";
@@ -54,6 +63,7 @@ export class SimCoordinator {
       session: random.bytes(32),
       ticket: random.bytes(32),
       cursor: random.bytes(32),
+      login: random.bytes(32),
     };
     this.#store = openSqliteStore(storePath);
     this.#role = this.#begin();
@@ -74,6 +84,17 @@ export class SimCoordinator {
   async addAccount(account: string, password: string): Promise<void> {
     const record = registerLocally({ password, serverSetup: this.#setup, account, stretching: cheapStretching });
     await this.#store.putAccount(account, record, { overwrite: false, nowMs: this.#options.clock.nowMs });
+  }
+
+  /** Makes an invite; null: the one that everybody may use. The code of it. */
+  async addInvite(lifeMs: number | null): Promise<InviteCode> {
+    const { random, clock } = this.#options;
+    const maker = { serverSetup: this.#setup, address: undefined, stretching: cheapStretching };
+    const { code, name, record } = lifeMs === null ? openInvite(maker) : makeInvite(maker, random.bytes);
+    const expiresAtMs = lifeMs === null ? null : clock.nowMs + lifeMs;
+    const invite = { name, record, role: "member", note: "", createdAtMs: clock.nowMs, expiresAtMs } as const;
+    await this.#store.putInvites([invite], clock.nowMs);
+    return parseInviteCode(code);
   }
 
   /** Dies without a word, and is there again with its keys and its database. */
@@ -150,6 +171,13 @@ export class SimCoordinator {
         const sessionKey = acceptLogin(state, ke3);
         const result = sessionKey === undefined ? fail({ code: "denied", text: "no proof" } as const) : ok(sessionKey);
         clock.at(clock.nowMs, () => this.#feedTo(role, { kind: "opaqueFinished", token, result }));
+        return;
+      }
+      case "opaqueRegister": {
+        const { token, account, request } = effect;
+        const response = answerRegistration(this.#setup, account, request);
+        const result = response === undefined ? fail({ code: "protocol", text: "no request" } as const) : ok(response);
+        clock.at(clock.nowMs, () => this.#feedTo(role, { kind: "opaqueRegistered", token, result }));
         return;
       }
       case "probe": {

@@ -8,7 +8,7 @@ import { ShoalError } from "../../lib/core/errors.ts";
 import { limits } from "../../lib/core/limits.ts";
 import type { Endpoint } from "../../lib/core/transport.ts";
 import { Member } from "../../lib/membership/member.ts";
-import type { Alive, Identity, MemberEffect, MemberInput } from "../../lib/membership/types.ts";
+import type { Alive, Enrolment, Identity, MemberEffect, MemberInput } from "../../lib/membership/types.ts";
 import { signingKeyFrom } from "../../lib/session/device_key.ts";
 import { emptyShareDigest, toggleShare } from "../../lib/session/share_digest.ts";
 import type { Message, Request, ShareEntry } from "../../lib/wire/message.ts";
@@ -28,6 +28,8 @@ export interface SimPeerOptions {
   readonly label: string;
   /** The device key's seed; two peers with the same one are the same device. */
   readonly deviceSeed?: Uint8Array;
+  /** What an earlier run of the same device kept: it logs in by its key. */
+  readonly enrolment?: Enrolment;
 }
 
 /** How long an answer is waited for, in milliseconds: at 20 % loss each way one request in 700 has none after limits.requestMs. */
@@ -51,6 +53,8 @@ export class SimPeer {
   #endpoint: Endpoint;
   tcpPort = 0;
   identity: Identity | undefined;
+  /** Steps of password proofs that it asked for. */
+  proofs = 0;
   /** What the last keep-alive, or the login, was answered. */
   alive: Alive | undefined;
   /** What it was told, datagrams and keep-alives aside. */
@@ -88,8 +92,8 @@ export class SimPeer {
   }
 
   login(): void {
-    const { account, password } = this.#options;
-    this.feed({ kind: "login", account, password });
+    const { account, password, enrolment } = this.#options;
+    this.feed(enrolment === undefined ? { kind: "login", account, password } : { kind: "loginByKey", enrolment });
   }
 
   /** Serves at a TCP port, and says so. */
@@ -133,6 +137,7 @@ export class SimPeer {
           network.send(this.#endpoint, coordinator, effect.bytes);
           break;
         case "prove":
+          this.proofs++;
           this.feed(proveCheaply(effect));
           break;
         case "answered":

@@ -2,7 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { formatHex } from "../../lib/core/bytes.ts";
 import type { Content, ContentId } from "../../lib/core/ids.ts";
 import { limits } from "../../lib/core/limits.ts";
-import { openTicket } from "../../lib/session/ticket.ts";
+import { hashSet, openSetTicket, openTicket } from "../../lib/session/ticket.ts";
+import { forEveryone } from "../../lib/core/audience.ts";
 import type { HolderEntry, ReportReason } from "../../lib/wire/message.ts";
 import { foulWeather } from "./network.ts";
 import type { SimPeer } from "./sim_peer.ts";
@@ -45,7 +46,7 @@ Deno.test("partial holders come and go in foul weather, and who is named is who 
     const peers = await swarm(world, names);
     const [seed, done1, done2, stops, leaves, vanishes, forgets, stays1, stays2, asks] = peers as SimPeer[];
     const content = newContent(world);
-    const entry = { name: "film.bin", ...content };
+    const entry = { name: "film.bin", ...content, ...forEveryone };
     seed!.share([entry]);
     await world.until("the seed is announced", () => seed!.isAnnounced, 120_000);
     for (const peer of peers.slice(1, -1)) {
@@ -101,8 +102,12 @@ Deno.test("askers are spread over the holders of a content, and tickets and repo
     const peers = await swarm(world, names);
     const holders = peers.slice(0, 4);
     const askers = peers.slice(4);
-    const contents = Array.from({ length: 30 }, () => newContent(world));
-    for (const holder of holders) holder.share(contents.map((content, i) => ({ name: `${i}.bin`, ...content })));
+    const contents = Array.from({ length: limits.setMax }, () => {
+      return { ...newContent(world), bytes: 1 + world.random.below(limits.takenBytesMax) };
+    });
+    for (const holder of holders) {
+      holder.share(contents.map((content, i) => ({ name: `${i}.bin`, ...content, ...forEveryone })));
+    }
     await world.until("all is announced", () => holders.every((peer) => peer.isAnnounced), 240_000);
     const firsts = new Set<string>();
     for (const content of [...contents, ...contents]) {
@@ -112,22 +117,14 @@ Deno.test("askers are spread over the holders of a content, and tickets and repo
 
     const [ada] = holders;
     const deviceId = ada!.identity!.deviceId;
-    const opened: number[] = [];
-    for (let at = 0; at < contents.length;) {
-      const { tickets } = await world.ask(askers[0]!, {
-        kind: "tickets",
-        deviceId,
-        contents: contents.slice(at, at + 12),
-      });
-      for (const [i, ticket] of tickets.entries()) {
-        const read = openTicket(ada!.alive!.ticketKeys, ticket!);
-        assert(read.ok);
-        assertEquals([read.value.id, read.value.bytes], [contents[at + i]!.id, contents[at + i]!.bytes]);
-        opened.push(at + i);
-      }
-      at += tickets.length;
+    for (let at = 0; at < contents.length; at += 12) {
+      const some = contents.slice(at, at + 12);
+      const { ticket, covered } = await world.ask(askers[0]!, { kind: "setTicket", deviceId, contents: some });
+      assertEquals(covered, 2 ** some.length - 1);
+      const read = openSetTicket(ada!.alive!.ticketKeys, ticket!);
+      assert(read.ok);
+      assertEquals(read.value.setHash, hashSet(some));
     }
-    assertEquals(opened, contents.map((_, i) => i));
 
     const [content] = contents;
     for (const [i, asker] of askers.entries()) {

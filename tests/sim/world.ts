@@ -7,12 +7,14 @@ import { assert } from "@std/assert";
 import { ShoalError } from "../../lib/core/errors.ts";
 import { limits } from "../../lib/core/limits.ts";
 import type { Endpoint } from "../../lib/core/transport.ts";
-import type { AnswerOf, FileEntry, Message, PeerEntry, Request, SearchMode } from "../../lib/wire/message.ts";
+import type { Enrolment } from "../../lib/membership/types.ts";
+import type { AnswerOf, FileEntry, Message, PeerEntry, Request } from "../../lib/wire/message.ts";
 import { Clock } from "./clock.ts";
 import { fairWeather, Network, type Weather } from "./network.ts";
 import { SimCoordinator } from "./sim_coordinator.ts";
 import { SimPeer } from "./sim_peer.ts";
 import { runSeed, type Seeded, seeded } from "./seeded.ts";
+import { searchFor, type SearchMode } from "../../lib/wire/search_query.ts";
 
 const coordinatorEndpoint: Endpoint = { ip: "198.51.100.1", port: 5000 };
 const password = "a password of a simulated person";
@@ -51,7 +53,11 @@ export class World implements AsyncDisposable {
   /** Puts a peer somewhere, with an account of its name unless another is given. */
   async addPeer(
     label: string,
-    { account = label, deviceSeed }: { account?: string; deviceSeed?: Uint8Array } = {},
+    { account = label, deviceSeed, enrolment }: {
+      account?: string;
+      deviceSeed?: Uint8Array;
+      enrolment?: Enrolment;
+    } = {},
   ): Promise<SimPeer> {
     if (!this.#accounts.has(account)) {
       this.#accounts.add(account);
@@ -67,6 +73,7 @@ export class World implements AsyncDisposable {
       password,
       label,
       ...(deviceSeed === undefined ? {} : { deviceSeed }),
+      ...(enrolment === undefined ? {} : { enrolment }),
     });
     this.peers.push(peer);
     return peer;
@@ -141,7 +148,7 @@ export class World implements AsyncDisposable {
 
   /** All pages of a search. */
   search(peer: SimPeer, mode: SearchMode, pattern: string): Promise<FileEntry[]> {
-    return this.#files(peer, (cursor) => ({ kind: "search", mode, pattern, cursor }));
+    return this.#files(peer, (cursor) => ({ kind: "search", ...searchFor(mode, pattern), cursor }));
   }
 
   /** All pages of LIST_FILES. */

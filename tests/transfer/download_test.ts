@@ -194,6 +194,7 @@ Deno.test("what a holder has is told once, however often it says so; what nobody
         take: () => pieces.shift(),
         more: () => new Promise<boolean>(() => {}),
         have: (piece: number) => void told.push(piece),
+        askedByOthers() {},
         giveBack() {},
       };
       return Promise.resolve({ source, sink });
@@ -201,6 +202,33 @@ Deno.test("what a holder has is told once, however often it says so; what nobody
   });
   await assertRejects(() => download.done, ProtocolError, "said twice that it has all");
   assertEquals(told, [2, 3]);
+  await ended;
+});
+
+Deno.test("what others have asked the holder for is told, wherever it comes between frames", async () => {
+  const asked = (...pieces: number[]) => encodeFrame({ kind: "asked", pieces });
+  const { stream, ended } = dishonest(async (frames, ranges) => {
+    await ranges();
+    await frames.write(asked(3, 1));
+    await frames.write(data(0, file.bytes.subarray(0, 100)));
+    await frames.write(asked(2));
+    await frames.write(data(100, file.bytes.subarray(100, pieceBytes)));
+    await frames.write(asked(2, 2 ** 20 - 1));
+    frames.close();
+  });
+  const told: (readonly number[])[] = [];
+  const pieces = [0];
+  const source = {
+    take: () => pieces.shift(),
+    more: () => Promise.resolve(false),
+    have() {},
+    askedByOthers: (some: readonly number[]) => void told.push(some),
+    giveBack() {},
+  };
+  const written: number[] = [];
+  const sink = { asked() {}, writeVerified: (piece: number) => void written.push(piece) };
+  await startDownload(stream, file.content, { begin: () => Promise.resolve({ source, sink }) }).done;
+  assertEquals([told.slice(0, 2), written], [[[3, 1], [2]], [0]]);
   await ended;
 });
 
@@ -323,7 +351,12 @@ Deno.test("a connection cut in the middle of a piece gives back what is missing,
 });
 
 const hasFirst = encodeFrame({ kind: "have", pieces: { first: 0, bits: new Uint8Array([0b1000_0000]) } });
-for (const [what, frame] of [["heartbeats", encodeFrame({ kind: "heartbeat" })], ["old news", hasFirst]] as const) {
+const idleFrames = {
+  heartbeats: encodeFrame({ kind: "heartbeat" }),
+  "old news": hasFirst,
+  "what others ask for": encodeFrame({ kind: "asked", pieces: [0, 2] }),
+};
+for (const [what, frame] of Object.entries(idleFrames)) {
   Deno.test(`a holder that is alive and sends ${what} alone is given up`, async () => {
     const timers = new FakeTimers();
     const play = async (frames: FrameStream, ranges: () => Promise<readonly BlockRange[]>) => {
@@ -359,7 +392,7 @@ Deno.test("old news does not pile up where there is nothing to ask for", async (
     undefined,
     hasFirst,
   );
-  const source = { take: () => undefined, more: () => counted, have() {}, giveBack() {} };
+  const source = { take: () => undefined, more: () => counted, have() {}, askedByOthers() {}, giveBack() {} };
   const sink = { asked() {}, writeVerified() {} };
   await startDownload(stream, file.content, { begin: () => Promise.resolve({ source, sink }) }).done;
   assertEquals(waits, 1);

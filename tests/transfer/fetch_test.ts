@@ -8,6 +8,7 @@ import { certificateHash } from "../../lib/net/certificate.ts";
 import { connectTls, listenTls } from "../../lib/net/tls.ts";
 import { fetchContent, type Fetched, type FetchOptions } from "../../lib/transfer/fetch.ts";
 import { type Connect, laneHere } from "../../lib/transfer/lane.ts";
+import { threadedFromBytes } from "../../lib/transfer/lane_threads.ts";
 import { systemTimers } from "../../lib/transfer/timers.ts";
 import { RateLimiter } from "../../lib/transfer/rate_limiter.ts";
 import { TokenBucket } from "../../lib/transfer/token_bucket.ts";
@@ -24,6 +25,7 @@ import {
   makeFile,
   makeHolder,
   makeTicket,
+  manifestOf,
   type MemoryFile,
   MemoryLibrary,
   nowMs,
@@ -447,4 +449,50 @@ Deno.test("where all connections are slow, another holder gets one in the end", 
   assert(isDone, "the only holder that brings anything was never asked");
   assertEquals(folder.read(), file.bytes);
   assert(slow.length >= limits.lanesMax);
+});
+
+Deno.test("an only holder of a large file gets two connections; once there is another, the second takes nothing more", async () => {
+  using folder = new Folder();
+  const large = makeFile(threadedFromBytes);
+  const manifest = manifestOf(large);
+  const timers = new FakeTimers();
+  const stop = new AbortController();
+  const events: string[] = [];
+  let isAlone = true;
+  const fetching = fetchContent({
+    ...optionsFor(folder, new Holders(), []),
+    content: large.content,
+    timers,
+    signal: stop.signal,
+    locate: () => {
+      const found = [at(2001), at(2002, { deviceId: otherId })];
+      return Promise.resolve({ holders: isAlone ? found.slice(0, 1) : found, refused: [] });
+    },
+    async lane({ holder, begin, onReceived, signal }) {
+      const name = `${holder.endpoints[0]!.port}`;
+      events.push(`${name} begins`);
+      const { source } = await begin(manifest, undefined);
+      assert(source.take() !== undefined);
+      const aborted = new Promise<boolean>((resolve) => signal.addEventListener("abort", () => resolve(false)));
+      while (await Promise.race([source.more(), aborted])) onReceived();
+      if (signal.aborted) return;
+      assertEquals(source.take(), undefined);
+      events.push(`${name} retires`);
+    },
+  });
+  const rejected = assertRejects(() => fetching, ShoalError, "interrupted");
+  const advance = async () => {
+    // A part is opened meanwhile, on a real disk.
+    for (let i = 0; i < 20; i++) {
+      await timers.advance(100);
+      await new Promise((wake) => setTimeout(wake, 1));
+    }
+  };
+  await advance();
+  assertEquals(events, ["2001 begins", "2001 begins"]);
+  isAlone = false;
+  for (let i = 0; i < 5; i++) await advance();
+  assertEquals(events.slice(2).toSorted(), ["2001 retires", "2002 begins"]);
+  stop.abort();
+  await rejected;
 });

@@ -3,16 +3,22 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ContentError, NetworkError, ShoalError } from "../../lib/core/errors.ts";
 import { kib, limits } from "../../lib/core/limits.ts";
+import { protocolVersion } from "../../lib/core/version.ts";
 import { startWorker } from "../../lib/core/worker.ts";
 import { PartFile } from "../../lib/content/part_file.ts";
 import type { SafePath } from "../../lib/content/safe_path.ts";
 import { listenTls } from "../../lib/net/tls.ts";
 import { fetchContent, type FetchOptions } from "../../lib/transfer/fetch.ts";
+import { FrameStream } from "../../lib/transfer/frame_stream.ts";
+import type { FromThread, ToThread } from "../../lib/transfer/lane_messages.ts";
+import { serveLanes, type ThreadScope } from "../../lib/transfer/lane_thread.ts";
 import { LaneThreads } from "../../lib/transfer/lane_threads.ts";
 import { systemTimers } from "../../lib/transfer/timers.ts";
 import { serveConnection } from "../../lib/transfer/upload.ts";
 import { UploadServer } from "../../lib/transfer/upload_server.ts";
 import { UploadSlots } from "../../lib/transfer/upload_slots.ts";
+import { encodeFrame } from "../../lib/wire/frame.ts";
+import { makePipe } from "./pipe.ts";
 import {
   holderCertificate,
   holderKey,
@@ -176,4 +182,57 @@ Deno.test("a part that somebody replaced is not written to", async () => {
   const error = await assertRejects(() => fetching, ShoalError, "somebody else replaced it");
   assert(!(error instanceof NetworkError), "it is not the holder's doing");
   assertEquals(await Deno.readTextFile(`${scene.folder}/got.part`), "mine");
+});
+
+Deno.test("a piece in hand that others ask the holder for goes back, and another is wanted in its place", async () => {
+  const [near, far] = makePipe();
+  const holder = new FrameStream(near, { timers: systemTimers, idleMs: limits.progressMs });
+  const said: FromThread[] = [];
+  let wake = () => {};
+  const scope: ThreadScope = {
+    onmessage: null,
+    postMessage(message) {
+      said.push(message);
+      wake();
+    },
+  };
+  const next = async <K extends FromThread["kind"]>(kind: K) => {
+    for (;;) {
+      const found = said.findIndex((message) => message.kind === kind);
+      if (found >= 0) return said.splice(found, 1)[0] as Extract<FromThread, { readonly kind: K }>;
+      await new Promise<void>((resolve) => wake = resolve);
+    }
+  };
+  const tell = (data: ToThread) => scope.onmessage!(new MessageEvent("message", { data }));
+  serveLanes(scope, () => Promise.resolve(far));
+  const { deviceKey, ...shown } = identity;
+  const { content } = file;
+  const start = { content, holder: makeHolder(makeTicket(content)), identity: { ...shown, seed: deviceKey.seed } };
+  tell({ kind: "start", lane: 1, ...start });
+  await holder.write(encodeFrame({ kind: "challenge", version: protocolVersion, nonce: new Uint8Array(32) }));
+  assertEquals((await holder.readFrame())?.kind, "hello");
+  await holder.write(encodeFrame({ kind: "manifest", slice: file.layer }));
+  await holder.write(encodeFrame({ kind: "have", pieces: undefined }));
+  await next("begin");
+  tell({ kind: "begun", lane: 1, target: undefined, alike: undefined });
+  for (const piece of [0, 1, 2, 3]) {
+    await next("want");
+    tell({ kind: "piece", lane: 1, piece });
+  }
+  const asked: number[] = [];
+  while (asked.length < 2) {
+    const frame = await holder.readFrame();
+    assert(frame?.kind === "request");
+    for (const { first, count } of frame.ranges) for (let i = 0; i < count; i += 16) asked.push((first + i) / 16);
+  }
+  assertEquals(asked, [0, 1]);
+  await holder.write(encodeFrame({ kind: "asked", pieces: [1, 3, 9] }));
+  assertEquals((await next("askedByOthers")).pieces, [1, 3, 9]);
+  assertEquals(
+    said,
+    [{ kind: "giveBack", lane: 1, pieces: [3] }, { kind: "want", lane: 1 }],
+    "1 was asked for already",
+  );
+  holder.close();
+  await next("ended");
 });

@@ -13,6 +13,7 @@ function endless(): PieceSource & { taken: number } {
     },
     more: () => Promise.resolve(true),
     have() {},
+    askedByOthers() {},
     giveBack() {},
   };
 }
@@ -26,6 +27,18 @@ Deno.test("each piece waits for its turn, and connections that share the turns w
   await timers.advance(1000);
   assertEquals(await news, [true, true]);
   assertEquals([second.take(), first.take()], [0, undefined]);
+});
+
+Deno.test("a piece that was given back was not paid", async () => {
+  const timers = new FakeTimers();
+  const turns = new Turns(new RateLimiter(timers, 1000).open("a"), 1000, new AbortController().signal);
+  const source = new PacedSource(endless(), turns);
+  source.take();
+  await timers.advance(1000);
+  assertEquals(source.take(), 0);
+  source.giveBack([0]);
+  await timers.advance(0);
+  assertEquals(source.take(), 1);
 });
 
 Deno.test("once the fetch has ended there is no more, before a turn came and after", async () => {

@@ -62,6 +62,34 @@ Deno.test("a seat is given what its holder has and no more, the rarest first, an
   assertEquals(two.take(), undefined);
 });
 
+Deno.test("what others have asked a holder for counts as a copy, whoever told it and however often", () => {
+  const picker = makePicker(6, { draw: firstOnes() });
+  const [one, two, whole] = [picker.join(bits(0, 1)), picker.join(bits(0)), picker.join()];
+  whole.askedByOthers([2, 3, 4, 200]);
+  two.askedByOthers([3]);
+  assertEquals(takeAll(whole), [5, 1, 2, 4, 0, 3]);
+  assertEquals(one.take(), undefined);
+});
+
+Deno.test("with whole holders alone what others have asked for goes last, each kind in order", () => {
+  const picker = makePicker(6, { draw: (below) => below - 4 });
+  const seat = picker.join();
+  assertEquals(seat.take(), 2);
+  seat.askedByOthers([3, 0]);
+  assertEquals(takeAll(seat), [4, 5, 1, 3, 0]);
+});
+
+Deno.test("a seat that is retired delivers what it was given, and is given nothing more", async () => {
+  const picker = makePicker(3);
+  const [seat, other] = [picker.join(), picker.join()];
+  assertEquals(seat.take(), 0);
+  const more = seat.more();
+  seat.retire();
+  assertEquals([seat.take(), await more, await seat.more()], [undefined, false, false]);
+  assertEquals(seat.delivered(0), true);
+  assertEquals([picker.left, takeAll(other)], [2, [1, 2]]);
+});
+
 Deno.test("of equally rare pieces one is drawn, each with the same chance", () => {
   const taken = new Map<number, number>();
   let state = 1;

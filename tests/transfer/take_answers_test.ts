@@ -9,10 +9,10 @@ import { FrameStream } from "../../lib/transfer/frame_stream.ts";
 import { RateLimiter } from "../../lib/transfer/rate_limiter.ts";
 import { serveConnection, type UploadDeps } from "../../lib/transfer/upload.ts";
 import { UploadSlots } from "../../lib/transfer/upload_slots.ts";
-import { encodeFrame } from "../../lib/wire/frame.ts";
+import { encodeFrame, type TakenSet } from "../../lib/wire/frame.ts";
 import { FakeTimers, settle } from "./fake_timers.ts";
 import { makePipe } from "./pipe.ts";
-import { makeFiles, takes, until } from "./takes.ts";
+import { makeFiles, makeSet, setsOf, takes, until } from "./takes.ts";
 import {
   fetcherKey,
   identity,
@@ -81,7 +81,6 @@ function readAnswers(frames: FrameStream) {
   return { answers, others, done };
 }
 
-const ticketsOf = (files: readonly MemoryFile[]): Bytes[] => files.map(({ content }) => makeTicket(content));
 const bytesOf = (answers: readonly Answer[]) => answers.reduce((sum, answer) => sum + answer.length, 0);
 
 Deno.test("a holder answers every TAKE in the order of asking, many small contents in few writes", async () => {
@@ -89,14 +88,14 @@ Deno.test("a holder answers every TAKE in the order of asking, many small conten
   const { library, deps, frames, ended, reading, writes } = await connected(files);
   await settle();
   const before = writes();
-  await frames.write(takes(...ticketsOf(files)));
+  await frames.write(takes(...setsOf(files)));
   await until(() => reading.answers.length >= files.length);
   assertEquals(reading.answers, files.map(({ bytes }) => bytes));
   assert(writes() - before < files.length / 8, `${writes() - before} writes`);
   const [upload] = deps.uploads;
   assertEquals(upload?.sentBytes, bytesOf(reading.answers), "what is sent is counted");
   // An answer makes room for another.
-  await frames.write(takes(...ticketsOf(files.slice(0, 2))));
+  await frames.write(takes(...setsOf(files.slice(0, 2))));
   await until(() => reading.answers.length >= files.length + 2);
   frames.close();
   await reading.done;
@@ -106,7 +105,7 @@ Deno.test("a holder answers every TAKE in the order of asking, many small conten
 Deno.test("TAKEs and REQUESTs are answered in the order in which they came", async () => {
   const { frames, ended, reading } = await connected([first, second]);
   const request = encodeFrame({ kind: "request", ranges: [{ first: 0, count: 1 }] });
-  const [ofFirst, ofSecond] = ticketsOf([first, second]);
+  const [ofFirst, ofSecond] = setsOf([first, second], 1);
   for (const frame of [takes(ofSecond!), request, takes(ofSecond!, ofFirst!), request]) await frames.write(frame);
   await until(() => reading.answers.length >= 5);
   assertEquals(reading.answers, [second, first, second, first, first].map(({ bytes }) => bytes));
@@ -115,32 +114,36 @@ Deno.test("TAKEs and REQUESTs are answered in the order in which they came", asy
   await ended;
 });
 
-const tooLarge = makeFile(limits.takenBytesMax + 1);
 const largest = makeFile(limits.takenBytesMax, 5);
 const partial = makeFile(3000, 6);
 const revokedAtMs = nowMs + 77_000;
+const [ofSecond] = setsOf([second]);
 
-/** Tickets that get nothing, by what is wrong with them. */
-const missing: Record<string, { readonly ticket: Bytes; readonly code: ErrorCode }> = {
-  "junk": { ticket: new Uint8Array(160), code: "denied" },
-  "one byte": { ticket: new Uint8Array(1), code: "denied" },
-  "for another holder": { ticket: makeTicket(second.content, {}, identity.deviceId), code: "denied" },
-  "expired": { ticket: makeTicket(second.content, { expiresAtMs: nowMs }), code: "denied" },
-  "of another device": {
-    ticket: makeTicket(second.content, { deviceId: deviceIdFrom(otherKey.publicKey) }),
+/** Sets that nothing of is given, by what is wrong with them. */
+const missing: Record<string, { readonly set: TakenSet; readonly code: ErrorCode }> = {
+  "junk": { set: { ...ofSecond!, ticket: new Uint8Array(160) }, code: "denied" },
+  "one byte": { set: { ...ofSecond!, ticket: new Uint8Array(1) }, code: "denied" },
+  "for a content": { set: { ...ofSecond!, ticket: makeTicket(second.content) }, code: "denied" },
+  "for other contents": { set: { ...ofSecond!, ticket: makeSet([first.content]).ticket }, code: "denied" },
+  "for another size": {
+    set: { ...ofSecond!, contents: [{ ...second.content, bytes: second.content.bytes - 1 }] },
     code: "denied",
   },
-  "of another account": { ticket: makeTicket(second.content, { account: "somebody" }), code: "denied" },
-  "revoked": { ticket: makeTicket(second.content, { expiresAtMs: revokedAtMs }), code: "denied" },
-  "for a content of more than one piece": { ticket: makeTicket(tooLarge.content), code: "usage" },
-  "for an empty content": { ticket: makeTicket(makeFile(0).content), code: "usage" },
-  "for a content that is not shared": { ticket: makeTicket(makeFile(1000, 99).content), code: "notFound" },
-  "for a content that is not whole here": { ticket: makeTicket(partial.content), code: "notFound" },
+  "for another holder": { set: makeSet([second.content], {}, identity.deviceId), code: "denied" },
+  "that is expired": { set: makeSet([second.content], { expiresAtMs: nowMs }), code: "denied" },
+  "of another device": {
+    set: makeSet([second.content], { deviceId: deviceIdFrom(otherKey.publicKey) }),
+    code: "denied",
+  },
+  "of another account": { set: makeSet([second.content], { account: "somebody" }), code: "denied" },
+  "that is revoked": { set: makeSet([second.content], { expiresAtMs: revokedAtMs }), code: "denied" },
+  "for a content that is not shared": { set: makeSet([makeFile(1000, 99).content]), code: "notFound" },
+  "for a content that is not whole here": { set: makeSet([partial.content]), code: "notFound" },
 };
 
-for (const [what, { ticket, code }] of Object.entries(missing)) {
+for (const [what, { set, code }] of Object.entries(missing)) {
   Deno.test(`a TAKE by a ticket ${what} gets MISSING, nothing is read for it, and the others come`, async () => {
-    const { library, deps, frames, ended, reading } = await connected([first, tooLarge, largest], (all) => ({
+    const { library, deps, frames, ended, reading } = await connected([first, second, largest], (all) => ({
       isRevoked: ({ expiresAtMs }) => expiresAtMs === revokedAtMs,
       openContent: (content) =>
         content.id === partial.content.id
@@ -153,7 +156,7 @@ for (const [what, { ticket, code }] of Object.entries(missing)) {
     }));
     let reads = 0;
     library.beforeRead = () => void reads++;
-    await frames.write(takes(makeTicket(first.content), ticket, makeTicket(largest.content)));
+    await frames.write(takes(makeSet([first.content]), set, makeSet([largest.content])));
     await until(() => reading.answers.length >= 3);
     assertEquals(reading.answers, [first.bytes, code, largest.bytes]);
     assertEquals([reads, deps.changes, reading.others], [2, [], ["manifest", "have"]]);
@@ -162,6 +165,54 @@ for (const [what, { ticket, code }] of Object.entries(missing)) {
     assertEquals([await ended, library.openCount], [undefined, 0]);
   });
 }
+
+Deno.test("of a set any may be taken, more than once and in any order; a set counts until the next", async () => {
+  const files = makeFiles(6, (index) => 100 + index);
+  const { frames, ended, reading } = await connected(files);
+  const [left, right] = setsOf(files, 3);
+  const set = (one: TakenSet) => encodeFrame({ kind: "set", ...one });
+  const take = (...places: readonly number[]) => encodeFrame({ kind: "take", places });
+  await frames.write(concatBytes(set(left!), take(2), take(0, 2), set(right!), take(1), set(left!), take(1)));
+  await until(() => reading.answers.length >= 5);
+  assertEquals(reading.answers, [2, 0, 2, 4, 1].map((index) => files[index]!.bytes));
+  await frames.write(take(3));
+  await until(() => reading.others.length >= 3);
+  assertEquals(reading.others.at(-1), "Cannot serve this: a TAKE of what no SET has named");
+  frames.close();
+  await reading.done;
+  assertEquals((await ended)?.code, "protocol");
+});
+
+Deno.test("a ticket that is revoked or expires once its SET is here gets nothing more", async () => {
+  const timers = new FakeTimers();
+  let isRevoked = false;
+  let clockMs = nowMs;
+  const files = makeFiles(4, (index) => 100 + index);
+  const { frames, ended, reading } = await connected(files, () => ({
+    timers,
+    isRevoked: () => isRevoked,
+    coordinatorNowMs: () => clockMs,
+  }));
+  const [set] = setsOf(files);
+  const take = (place: number) => frames.write(encodeFrame({ kind: "take", places: [place] }));
+  await frames.write(encodeFrame({ kind: "set", ...set! }));
+  await take(0);
+  await until(() => reading.answers.length >= 1);
+  isRevoked = true;
+  await take(1);
+  await until(() => reading.answers.length >= 2);
+  isRevoked = false;
+  clockMs = nowMs + 600_000;
+  await take(2);
+  await until(() => reading.answers.length >= 3);
+  clockMs = nowMs;
+  await take(3);
+  await until(() => reading.answers.length >= 4);
+  assertEquals(reading.answers, [files[0]!.bytes, "denied", "denied", files[3]!.bytes]);
+  frames.close();
+  await reading.done;
+  assertEquals(await ended, undefined);
+});
 
 /** Nothing of it may be read. */
 const unreadable = {
@@ -186,7 +237,7 @@ Deno.test("a file that is changed, gone or broken gets MISSING without a path; o
     },
   }));
   library.changed.add(changedAtRead!.content.id);
-  await frames.write(takes(...ticketsOf([changedAtOpen!, gone!, broken!, changedAtRead!, last!])));
+  await frames.write(takes(...setsOf([changedAtOpen!, gone!, broken!, changedAtRead!, last!])));
   await until(() => reading.answers.length >= 5);
   assertEquals(reading.answers, ["changed", "notFound", "io", "changed", last!.bytes]);
   assertEquals(deps.changes, [changedAtOpen!.content, changedAtRead!.content]);
@@ -206,11 +257,11 @@ function underLimit(bytesPerSecond: number) {
 Deno.test("as many TAKEs may stand unanswered as the limit says; one more ends the connection as a broken rule", async () => {
   const { deps } = underLimit(1);
   const { library, frames, ended, reading } = await connected([first], () => deps);
-  const ticket = makeTicket(first.content);
-  await frames.write(takes(...Array<Bytes>(limits.takesMax).fill(ticket)));
+  const set = makeSet([first.content]);
+  await frames.write(takes(...Array<TakenSet>(limits.takesMax).fill(set)));
   await settle();
   assertEquals(reading.others, ["manifest", "have"], "at the limit nothing is said");
-  await frames.write(takes(ticket));
+  await frames.write(takes(set));
   await until(() => reading.others.length >= 3);
   assertEquals(reading.others.at(-1), "Cannot serve this: more asked ahead than allowed");
   frames.close();
@@ -222,7 +273,7 @@ Deno.test("contents taken at 10 kB/s keep the limit and the other side's deadlin
   const files = makeFiles(60, () => 5000);
   const { timers, limiter, deps } = underLimit(10_000);
   const { frames, ended, reading } = await connected(files, () => deps);
-  await frames.write(takes(...ticketsOf(files)));
+  await frames.write(takes(...setsOf(files)));
   await timers.advance(20_000);
   const came = bytesOf(reading.answers);
   assert(came >= 0.92 * 200_000 && came <= 1.01 * 200_000, String(came));
@@ -238,7 +289,7 @@ Deno.test("a content under a low limit comes in steps, none of which keeps the o
   const files = makeFiles(3, () => limits.takenBytesMax);
   const { timers, deps } = underLimit(10_000);
   const { frames, ended, reading } = await connected(files, () => deps);
-  await frames.write(takes(...ticketsOf(files)));
+  await frames.write(takes(...setsOf(files)));
   let came = 0;
   for (let second = 0; second < 60; second += 3) {
     await timers.advance(3_000);
@@ -258,7 +309,7 @@ Deno.test("a file that changes between two steps of its content ends in MISSING,
   library.beforeRead = () => {
     if (++reads === 3) throw new ContentError("changed", "it changed", { contentId: files[0]!.content.id });
   };
-  await frames.write(takes(...ticketsOf(files)));
+  await frames.write(takes(...setsOf(files)));
   await timers.advance(1_000);
   limiter.bytesPerSecond = undefined;
   await timers.advance(1);
@@ -273,7 +324,7 @@ Deno.test("who is gone while its turn is still to come ends the upload at once, 
   const files = makeFiles(20, () => 100 * kib);
   const { timers, deps } = underLimit(1000);
   const { library, deps: side, frames, ended, reading } = await connected(files, () => deps);
-  await frames.write(takes(...ticketsOf(files)));
+  await frames.write(takes(...setsOf(files)));
   await timers.advance(5000);
   frames.close();
   await reading.done;
@@ -287,7 +338,7 @@ Deno.test("who takes nothing of what it asked for is cut, and nothing stays open
   const [near, far] = makePipe();
   const ended = serveConnection(near, deps, never);
   const frames = await sayHello(far, new FakeTimers(), files[0]!);
-  await frames.write(takes(...ticketsOf(files)));
+  await frames.write(takes(...setsOf(files)));
   await deps.timers.advance(2 * limits.progressMs);
   assertEquals((await ended)?.code, "timeout");
   assertEquals([library.openCount, deps.uploads.size, deps.timers.pending], [0, 0, 0]);
@@ -307,7 +358,7 @@ Deno.test("who takes nothing while a turn is still to come is cut like any other
   const [near, far] = makePipe({ capacityBytes: 150 * kib });
   const ended = serveConnection(near, deps, never);
   const frames = await sayHello(far, new FakeTimers(), files[0]!);
-  await frames.write(takes(...ticketsOf(files)));
+  await frames.write(takes(...setsOf(files)));
   await timers.advance(3 * limits.progressMs);
   assertEquals((await ended)?.code, "timeout");
   assertEquals([library.openCount, deps.uploads.size, timers.pending], [0, 0, 0]);
@@ -323,7 +374,7 @@ Deno.test("TAKEs wait for a slot, are told their place, and come once it is ther
   await timers.advance(limits.uploadRestMs);
   const other = slots.join("other", () => {});
   assertEquals(other.take(), undefined);
-  await frames.write(takes(...ticketsOf([first, second])));
+  await frames.write(takes(...setsOf([first, second])));
   await settle();
   assertEquals([reading.answers, reading.others], [[], ["manifest", "have", "queued"]]);
   other[Symbol.dispose]();
@@ -351,7 +402,7 @@ Deno.test("a slot that is lost between two contents holds back none that was ans
     timers.jump(limits.uploadTurnMs);
     came.resolve();
   };
-  await frames.write(takes(...ticketsOf(files)));
+  await frames.write(takes(...setsOf(files)));
   await came.promise;
   assert(turn !== undefined);
   await turn;

@@ -20,7 +20,7 @@ import { encodeFrame, writeZdataHeader, zdataHeaderBytes } from "../../lib/wire/
 import { hashed } from "../content/fixtures.ts";
 import { FakeTimers, settle } from "./fake_timers.ts";
 import { makePipe, type PipeOptions } from "./pipe.ts";
-import { data, makeFiles, playedHolder, until, type Wish, wishFor } from "./takes.ts";
+import { data, makeFiles, playedHolder, until, type Wish, wishesFor } from "./takes.ts";
 import { identity, makeDeps, makeFile, makeHolder, makeTicket, type MemoryFile, MemoryLibrary } from "./world.ts";
 
 const never = new AbortController().signal;
@@ -29,7 +29,7 @@ const [first, second, third] = some as [MemoryFile, MemoryFile, MemoryFile];
 
 /** Takes files over a stream, and keeps what was handed on; HELLO shows a ticket for the first of them. */
 function taking(stream: ByteStream, files: readonly MemoryFile[], changes: Partial<TakeOptions<Wish>> = {}) {
-  const wanted = files.map(wishFor);
+  const wanted = [...wishesFor(files)];
   const taken: Uint8Array[] = [];
   const missing: ErrorCode[] = [];
   const timers = new FakeTimers();
@@ -45,6 +45,15 @@ function taking(stream: ByteStream, files: readonly MemoryFile[], changes: Parti
     ...changes,
   });
   return { done, taken, missing, timers, wanted };
+}
+
+/** Reads up to the next TAKE: how many it asks for. */
+async function readTake(frames: FrameStream): Promise<number> {
+  for (;;) {
+    const frame = await frames.readFrame();
+    if (frame?.kind === "take") return frame.places.length;
+    if (frame?.kind !== "set") throw new Error(`It asked by ${frame?.kind}`);
+  }
 }
 
 /** An honest holder of these files. */
@@ -104,22 +113,40 @@ Deno.test("takeFrom() asks ahead as many as a holder lets stand, and as many byt
   ) {
     const file = makeFile(size);
     const files = Array<MemoryFile>(ahead + 1).fill(file);
-    const asked: string[] = [];
+    let asked = 0;
     const { stream, ended } = playedHolder(file, async (frames) => {
-      for (let i = 0; i < ahead; i++) asked.push((await frames.readFrame())!.kind);
-      const next = frames.readFrame().then((frame) => frame?.kind === "take" && asked.push("more"));
+      while (asked < ahead) asked += await readTake(frames);
+      const next = readTake(frames).then((count) => asked += count);
       await settle();
-      assertEquals(asked.length, ahead, `of ${size} bytes`);
+      assertEquals(asked, ahead, `of ${size} bytes`);
       for (let i = 0; i < ahead; i++) await frames.write(data(file.bytes));
       await next;
-      assertEquals(asked.at(-1), "more");
+      assertEquals(asked, ahead + 1);
       await frames.write(data(file.bytes));
     });
     const { done, taken } = taking(stream, files);
     await done;
     await ended;
-    assertEquals([taken.length, asked.length], [ahead + 1, ahead + 1]);
+    assertEquals([taken.length, asked], [ahead + 1, ahead + 1]);
   }
+});
+
+Deno.test("takeFrom() names a set once, and asks for what follows each other in it by one TAKE", async () => {
+  const files = makeFiles(5, (index) => 100 + index);
+  const asked: string[] = [];
+  const { stream, ended } = playedHolder(files[0]!, async (frames) => {
+    for (let i = 0; i < 5; i++) {
+      const frame = await frames.readFrame();
+      asked.push(frame?.kind === "take" ? `take ${frame.places}` : frame!.kind);
+    }
+    await frames.write(concatBytes(...files.map(({ bytes }) => data(bytes))));
+  });
+  const wishes = wishesFor(files, 3);
+  const queue = [...wishes.slice(0, 2), ...wishes.slice(3), wishes[2]!];
+  const { done } = taking(stream, files, { take: () => queue.shift(), more: () => Promise.resolve(false) });
+  await assertRejects(() => done, ProtocolError);
+  assertEquals(asked, ["set", "take 0,1", "set", "take 0,1", "set"]);
+  await ended;
 });
 
 Deno.test("takeFrom() waits for more to ask for, and ends when there will be none", async () => {
@@ -199,7 +226,7 @@ const lies: Record<
     taken: 0,
   },
   "a TAKE of its own": {
-    answers: [encodeFrame({ kind: "take", ticket: new Uint8Array(9) })],
+    answers: [encodeFrame({ kind: "take", places: [0] })],
     error: ProtocolError,
     taken: 0,
   },
@@ -237,7 +264,7 @@ Deno.test("a content may come in several frames, and MISSING in place of the res
 
 Deno.test("an answer that nobody asked for is taken for no other content", async () => {
   const { stream, ended } = playedHolder(first, async (frames) => {
-    assertEquals((await frames.readFrame())?.kind, "take");
+    assertEquals(await readTake(frames), 1);
     await frames.write(concatBytes(data(first.bytes), data(first.bytes)));
   });
   const asked = Promise.withResolvers<boolean>();
@@ -256,7 +283,7 @@ Deno.test("takeFrom() tells a holder that refuses, breaks off in a content, or i
   const refused = encodeFrame({ kind: "refused", code: errorCodes.denied.wire, text, retryAfterMs: 0 });
   const answer = async (bytes: Bytes, close: boolean) => {
     const { stream, ended } = playedHolder(first, async (frames: FrameStream) => {
-      for (let i = 0; i < 3; i++) assertEquals((await frames.readFrame())?.kind, "take");
+      assertEquals(await readTake(frames), 3);
       await frames.write(bytes);
       if (close) frames.close();
     });

@@ -1,23 +1,53 @@
-/** takes: small contents with their tickets, and a holder that is played by hand, for tests of what asks for many over one connection. */
+/** takes: small contents in sets with tickets, and a holder that is played by hand, for tests of what asks for many over one connection. */
 
 import { assertEquals } from "@std/assert";
 import { type Bytes, concatBytes } from "../../lib/core/bytes.ts";
+import type { Content, DeviceId } from "../../lib/core/ids.ts";
 import { limits } from "../../lib/core/limits.ts";
 import type { ByteStream } from "../../lib/core/transport.ts";
 import { protocolVersion } from "../../lib/core/version.ts";
 import { FrameStream } from "../../lib/transfer/frame_stream.ts";
+import { hashSet, sealSetTicket, ticketDay, ticketKeyFor } from "../../lib/session/ticket.ts";
 import type { Takeable } from "../../lib/transfer/take_from.ts";
-import { dataHeaderBytes, encodeFrame, writeDataHeader } from "../../lib/wire/frame.ts";
+import { dataHeaderBytes, encodeFrame, type TakenSet, writeDataHeader } from "../../lib/wire/frame.ts";
+import type { SetTicket } from "../../lib/wire/ticket.ts";
 import { FakeTimers, settle } from "./fake_timers.ts";
 import { makePipe } from "./pipe.ts";
-import { makeFile, makeTicket, type MemoryFile } from "./world.ts";
+import { fetcherId, holderId, makeFile, type MemoryFile, nowMs, random, ticketRoot } from "./world.ts";
 
 /** A content that is wanted, and what it is. */
 export interface Wish extends Takeable {
   readonly file: MemoryFile;
 }
 
-export const wishFor = (file: MemoryFile): Wish => ({ content: file.content, ticket: makeTicket(file.content), file });
+/** Contents with a ticket, sealed as the coordinator does, for this holder and fetching device unless told otherwise. */
+export function makeSet(contents: readonly Content[], changes: Partial<SetTicket> = {}, holder?: DeviceId): TakenSet {
+  const day = ticketDay(nowMs);
+  const ticket = sealSetTicket(ticketKeyFor(ticketRoot, day, holder ?? holderId), day, random(12), {
+    account: "fetcher",
+    deviceId: fetcherId,
+    setHash: hashSet(contents),
+    expiresAtMs: nowMs + 600_000,
+    ...changes,
+  });
+  return { ticket, contents };
+}
+
+/** Sets of files, in order. */
+export function setsOf(files: readonly MemoryFile[], perSet: number = limits.setMax): readonly TakenSet[] {
+  const sets: TakenSet[] = [];
+  for (let at = 0; at < files.length; at += perSet) {
+    sets.push(makeSet(files.slice(at, at + perSet).map(({ content }) => content)));
+  }
+  return sets;
+}
+
+export function wishesFor(files: readonly MemoryFile[], perSet?: number): readonly Wish[] {
+  let next = 0;
+  return setsOf(files, perSet).flatMap((set) =>
+    set.contents.map((content, place) => ({ content, set, place, file: files[next++]! }))
+  );
+}
 
 /** Small files, each unlike the others. */
 export function makeFiles(count: number, sizeOf: (index: number) => number): readonly MemoryFile[] {
@@ -32,9 +62,12 @@ export function data(bytes: Uint8Array, offset = 0): Bytes {
   return frame;
 }
 
-/** TAKE of each. */
-export function takes(...tickets: readonly Bytes[]): Bytes {
-  return concatBytes(...tickets.map((ticket) => encodeFrame({ kind: "take", ticket })));
+/** TAKE of all of each. */
+export function takes(...sets: readonly TakenSet[]): Bytes {
+  return concatBytes(...sets.flatMap((set) => [
+    encodeFrame({ kind: "set", ...set }),
+    encodeFrame({ kind: "take", places: set.contents.map((_, place) => place) }),
+  ]));
 }
 
 /** A holder that says CHALLENGE, reads HELLO, tells of its content, and goes on with `play`. */

@@ -38,6 +38,7 @@ function start(slotsMax: number) {
       take: () => asks ? seat.take() : undefined,
       more: () => asks ? Promise.resolve(false) : more.promise,
       have: () => {},
+      askedByOthers: () => {},
       giveBack: () => {},
     };
     const sink = new MemorySink(manifestOf(file));

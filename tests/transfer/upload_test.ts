@@ -193,6 +193,42 @@ const illegal: Record<string, Bytes> = {
   "a second HELLO": new Uint8Array([0, 0, 0, 1, 2, 0x80]),
 };
 
+Deno.test("a fetching side is told what other devices asked for, before the content that makes room for more", async () => {
+  const deps = makeDeps(new MemoryLibrary(file));
+  const connect = async (ticket: Bytes, who: FetchIdentity) => {
+    const [near, far] = makePipe();
+    const ended = serveConnection(near, deps, never);
+    const frames = await sayHello(far, ticket, who);
+    assertEquals([(await frames.readFrame())?.kind, (await frames.readFrame())?.kind], ["manifest", "have"]);
+    return { frames, ended };
+  };
+  /** What comes for a request, as far as it is said in frames. */
+  const answer = async (frames: FrameStream, ...ranges: BlockRange[]) => {
+    await frames.write(request(...ranges));
+    const told: number[] = [];
+    for (;;) {
+      const frame = await frames.readFrame();
+      if (frame?.kind === "asked") told.push(...frame.pieces);
+      if (frame?.kind !== "data") continue;
+      await frames.readData(new Uint8Array(frame.bytes));
+      return told;
+    }
+  };
+  const otherId = deviceIdFrom(otherKey.publicKey);
+  const first = await connect(makeTicket(file.content), identity);
+  const second = await connect(makeTicket(file.content), identity);
+  const other = await connect(makeTicket(file.content, { deviceId: otherId }), identityOf(otherKey, accountKey));
+  assertEquals(await answer(first.frames, { first: 17, count: 1 }), []);
+  assertEquals(await answer(second.frames, { first: 40, count: 1 }), [], "that was its own device");
+  assertEquals(await answer(other.frames, { first: 0, count: 1 }), [1, 2]);
+  assertEquals(await answer(first.frames, { first: 18, count: 1 }), [0]);
+  assertEquals(await answer(first.frames, { first: 19, count: 1 }), [], "it was told");
+  for (const { frames, ended } of [first, second, other]) {
+    frames.close();
+    await ended;
+  }
+});
+
 for (const [what, bytes] of Object.entries(illegal)) {
   Deno.test(`a fetching side that sends ${what} is refused and closed`, async () => {
     const { far, ended } = serving();

@@ -17,6 +17,7 @@ import { PiecePicker, type Seat } from "../../lib/transfer/piece_picker.ts";
 import { RateLimiter } from "../../lib/transfer/rate_limiter.ts";
 import type { ServedContent } from "../../lib/transfer/admission.ts";
 import type { RunningUpload, UploadDeps } from "../../lib/transfer/upload.ts";
+import { AskedLately } from "../../lib/transfer/asked_lately.ts";
 import { UploadSlots } from "../../lib/transfer/upload_slots.ts";
 import type { VerifiedHolder } from "../../lib/transfer/verified_holder.ts";
 import { FakeTimers } from "./fake_timers.ts";
@@ -160,6 +161,7 @@ export function makeDeps(library: MemoryLibrary, changes: Partial<UploadDeps> = 
     },
     isRevoked: () => false,
     slots: new UploadSlots(timers),
+    asked: new AskedLately(),
     openFlow: (account) => limiter.open(account),
     random,
     timers,

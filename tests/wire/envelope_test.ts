@@ -6,7 +6,10 @@ import { limits } from "../../lib/core/limits.ts";
 import { protocolVersion } from "../../lib/core/version.ts";
 import {
   decodeEnvelope,
+  deviceStartHeader,
   encodeCookie,
+  encodeDeviceReply,
+  encodeDeviceStart,
   encodeHello,
   encodeRefused,
   encodeReply,
@@ -44,6 +47,20 @@ const cases: Readonly<Record<string, { readonly encoded: Uint8Array; readonly va
   reset: {
     encoded: encodeReset(sessionId, sequence(0xa0, 16)),
     value: { kind: "reset", sessionId, token: sequence(0xa0, 16) },
+  },
+  "device start": {
+    encoded: encodeDeviceStart(deviceStartHeader(nonce, cookie), sequence(0x20, 200)),
+    value: {
+      kind: "deviceStart",
+      nonce,
+      cookie,
+      header: deviceStartHeader(nonce, cookie),
+      message: sequence(0x20, 200),
+    },
+  },
+  "device reply": {
+    encoded: encodeDeviceReply(nonce, sequence(0x30, 57)),
+    value: { kind: "deviceReply", nonce, message: sequence(0x30, 57) },
   },
   versions: { encoded: encodeVersions(), value: { kind: "versions", versions: [protocolVersion] } },
 };
@@ -118,7 +135,7 @@ Deno.test("decodeEnvelope() takes the largest datagram and nothing larger, and n
   assert(decodeEnvelope(largest).ok);
   assertEquals(decodeEnvelope(concatBytes(largest, new Uint8Array(1))).ok, false);
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 1300, size: "max" }), fc.nat(9), (junk, kind) => {
+    fc.property(fc.uint8Array({ maxLength: 1300, size: "max" }), fc.nat(11), (junk, kind) => {
       if (junk.length > 1) junk.set([protocolVersion, kind]);
       decodeEnvelope(junk);
     }),

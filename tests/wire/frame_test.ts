@@ -17,7 +17,7 @@ import {
   zdataHeaderBytes,
 } from "../../lib/wire/frame.ts";
 import { loadVectors } from "../vectors/load.ts";
-import { accountKey, deviceId, frames, sequence } from "./samples.ts";
+import { accountKey, deviceId, first, frames, sequence } from "./samples.ts";
 
 const vectors = loadVectors("frames.txt");
 const hello: Frame = {
@@ -87,9 +87,9 @@ Deno.test("decodeFrameHeader() takes each type up to its limit and refuses it ab
     assertEquals(header(type, frameBytesLimit(type) + 1), false);
     assertEquals(header(type, 0xffff_ffff), false);
   }
-  for (const type of [0, 15, 255]) assertEquals(header(type, 0), false);
+  for (const type of [0, 16, 255]) assertEquals(header(type, 0), false);
   assertEquals(header(frameTypes.data, 8), false, "without data");
-  assertEquals(decodeFrame(frameTypes.take, new Uint8Array(0)).ok, false, "without a ticket");
+  assertEquals(decodeFrame(frameTypes.take, new Uint8Array(0)).ok, false, "of nothing");
   for (let size = 0; size < frameHeaderBytes; size++) assertEquals(decodeFrameHeader(new Uint8Array(size)).ok, false);
 });
 
@@ -119,11 +119,20 @@ Deno.test("REQUEST holds its ranges to their limits", () => {
   assertThrows(() => request(Array(limits.rangesMax + 1).fill(one)), RangeError);
 });
 
-Deno.test("TAKE keeps its ticket while the bytes that it came in are used anew, and holds it to the limit", () => {
-  const payload = sequence(0, limits.ticketBytesMax);
-  const decoded = decodeFrame(frameTypes.take, payload);
+Deno.test("SET and TAKE hold what they name to the limits, while the bytes that they came in are used anew", () => {
+  const contents = Array(limits.setMax).fill({ id: first, bytes: limits.takenBytesMax });
+  const set = { kind: "set", ticket: sequence(0, limits.ticketBytesMax), contents } as const;
+  const payload = encodeFrame(set).subarray(5);
+  const decoded = decodeFrame(frameTypes.set, payload);
   payload.fill(0);
-  assertEquals(decoded, { ok: true, value: { kind: "take", ticket: sequence(0, limits.ticketBytesMax) } });
-  assertThrows(() => encodeFrame({ kind: "take", ticket: new Uint8Array(limits.ticketBytesMax + 1) }), RangeError);
+  assertEquals(decoded, { ok: true, value: set });
+  assertThrows(() => encodeFrame({ ...set, contents: [...contents, contents[0]] }), RangeError);
+  const places = Array.from({ length: limits.setMax }, (_, place) => place);
+  assertEquals(decodeFrame(frameTypes.take, encodeFrame({ kind: "take", places }).subarray(5)), {
+    ok: true,
+    value: { kind: "take", places },
+  });
+  assertThrows(() => encodeFrame({ kind: "take", places: [...places, 0] }), RangeError);
+  assertEquals(decodeFrame(frameTypes.take, new Uint8Array(0)).ok, false);
   assertThrows(() => encodeFrame({ kind: "missing", code: 256 }), RangeError);
 });

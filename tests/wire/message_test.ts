@@ -7,6 +7,7 @@ import { type CborValue, encodeCbor } from "../../lib/wire/cbor.ts";
 import { sealedPayloadBytesMax } from "../../lib/wire/envelope.ts";
 import {
   decodeMessage,
+  encodeFiles,
   encodeMessage,
   errorMessage,
   type FileEntry,
@@ -16,9 +17,12 @@ import {
   type MessageOf,
   type PeerEntry,
   requestAnswers,
+  writeFiles,
 } from "../../lib/wire/message.ts";
 import { loadVectors } from "../vectors/load.ts";
 import { deviceId, first, messages } from "./samples.ts";
+import { searchFor } from "../../lib/wire/search_query.ts";
+import { type Audience, forEveryone } from "../../lib/core/audience.ts";
 
 const vectors = loadVectors("messages.txt");
 const none = new Uint8Array(0);
@@ -31,6 +35,18 @@ Deno.test("every message encodes to its vector and decodes from it", () => {
     assertEquals(encodeMessage(transaction, message), vectors.get(name)!, name);
     assertEquals(decodeMessage(vectors.get(name)!), { ok: true, value: { transaction, message } }, name);
   }
+});
+
+Deno.test("encodeFiles() makes of files that are written once what encodeMessage() makes", () => {
+  for (const { transaction, message } of Object.values(messages)) {
+    if (message.kind !== "files") continue;
+    const written = writeFiles(message.files);
+    for (const number of [transaction, 1, 70_000]) {
+      assertEquals(encodeFiles(number, written, message.cursor), encodeMessage(number, message));
+    }
+  }
+  const tooMany = Array.from({ length: 40 }, () => file);
+  assertThrows(() => encodeFiles(1, writeFiles(tooMany), none), RangeError);
 });
 
 Deno.test("every kind has a sample, and every request's answer is a kind", () => {
@@ -103,7 +119,21 @@ Deno.test("decodeMessage() never throws, whatever the bytes", () => {
 const account = "a".repeat(limits.accountBytesMax);
 const label = "l".repeat(limits.labelBytesMax);
 const longName = "\u00e9".repeat(limits.nameBytesMax / 2);
-const file: FileEntry = { name: longName, id: first, bytes: limits.fileBytesMax, holders: largest, withdrawn: true };
+const description = "\u00e9".repeat(limits.descriptionBytesMax / 2);
+/** As many names as there may be, and as many bytes in them. */
+const audience: Audience = Array.from({ length: limits.audienceMembersMax }, () => {
+  return { kind: "group", name: "g".repeat(limits.audienceBytesMax / limits.audienceMembersMax) };
+});
+const file: FileEntry = {
+  name: longName,
+  id: first,
+  bytes: limits.fileBytesMax,
+  holders: largest,
+  withdrawn: true,
+  sharedAtMs: largest,
+  description,
+  audience: null,
+};
 const peer: PeerEntry = { account, label, online: true, changedAtMs: largest };
 const holder: HolderEntry = {
   account,
@@ -129,10 +159,12 @@ Deno.test("the largest legal answer with one entry and a whole cursor fits a dat
     sharesMatch: true,
     observed: holder.endpoints[0]!,
     reachable: "no",
+    coordinators: Array.from({ length: limits.coordinatorsMax }, () => holder.endpoints[0]!),
   };
   const certificate = holder.certificate;
+  const loginKey = new Uint8Array(32);
   const all: readonly Message[] = [
-    { kind: "auth", deviceId, label, proof: new Uint8Array(64), certificate, tcpPort: 65_535, shareDigest },
+    { kind: "auth", deviceId, label, proof: new Uint8Array(64), certificate, tcpPort: 65_535, shareDigest, loginKey },
     {
       ...alive,
       kind: "authenticated",
@@ -141,24 +173,44 @@ Deno.test("the largest legal answer with one entry and a whole cursor fits a dat
       resetToken: new Uint8Array(16),
       accountKey: key,
       enrolled: true,
+      loginKey,
+      role: "readOnly",
     },
     { kind: "enrol", accountKey: key, signature: new Uint8Array(64) },
     { kind: "enrolled", accountKey: key, enrolled: true },
     alive,
-    { kind: "share", entries: [{ name: longName, id: first, bytes: limits.fileBytesMax }] },
+    { kind: "share", entries: [{ name: longName, id: first, bytes: limits.fileBytesMax, audience, description }] },
     { kind: "remove", names: [longName, longName], scope: "device" },
     { kind: "removed", count: largest },
     { kind: "listPeers", cursor },
     { kind: "peers", peers: [peer], cursor },
     { kind: "listFiles", scope: "account", cursor },
-    { kind: "search", mode: "substring", pattern: longName, cursor },
-    { kind: "files", files: [file], cursor },
+    { kind: "search", ...searchFor("substring", longName), cursor },
+    { kind: "files", files: [file], cursor: new Uint8Array(24 + limits.nameBytesMax) },
+    { kind: "files", files: [{ ...file, audience }], cursor: new Uint8Array(24) },
+    { kind: "watch", watch: 0xffff_ffff, query: searchFor("substring", longName).query },
+    { kind: "found", watch: 0xffff_ffff, files: [file], more: true },
+    { kind: "audience", audience },
+    { kind: "audienceIs", unknown: audience },
     { kind: "locate", content: { id: first, bytes: limits.fileBytesMax }, offer: true, cursor },
     { kind: "holders", holders: [holder], cursor: new Uint8Array(48) },
     { kind: "accountIs", account, publicKey: new Uint8Array(32) },
-    { kind: "tickets", deviceId, contents: Array(24).fill({ id: first, bytes: limits.fileBytesMax }) },
-    { kind: "ticketsAre", tickets: [...Array(3).fill(holder.ticket), ...Array(limits.ticketsMax - 3).fill(null)] },
+    { kind: "devices", cursor },
+    { kind: "devicesAre", devices: [{ label, enrolledAtMs: largest, online: true, changedAtMs: largest }], cursor },
+    { kind: "revokeDevice", label },
+    { kind: "setTicket", deviceId, contents: Array(limits.setMax).fill({ id: first, bytes: limits.takenBytesMax }) },
+    { kind: "setTicketIs", ticket: holder.ticket, covered: 2 ** limits.setMax - 1 },
     { kind: "report", deviceId, ticket: holder.ticket, reason: "stalled" },
+    { kind: "register", account, request: new Uint8Array(32) },
+    { kind: "registerRecord", account, record: new Uint8Array(192) },
+    { kind: "provePassword", ke2: new Uint8Array(320), response: new Uint8Array(64), accountKey: key },
+    {
+      kind: "setPassword",
+      ke3: new Uint8Array(64),
+      record: new Uint8Array(192),
+      accountKey: key,
+      everywhere: true,
+    },
     { kind: "error", code: 255, text: "e".repeat(limits.errorTextBytesMax), retryAfterMs: 3_600_000 },
     { kind: "revoke", contents: Array(16).fill({ id: first, bytes: limits.fileBytesMax }), devices: [] },
     { kind: "revoke", contents: [], devices: Array(16).fill(deviceId) },
@@ -174,21 +226,24 @@ Deno.test("encodeMessage() throws a RangeError over each limit and for what does
   const over: readonly Message[] = [
     { kind: "account", account: `${account}x` },
     { kind: "account", account: "" },
-    { kind: "share", entries: [{ name: `${longName}x`, id: first, bytes: 1 }] },
-    { kind: "share", entries: [{ name: "", id: first, bytes: 1 }] },
-    { kind: "share", entries: [{ name: "a", id: first, bytes: limits.fileBytesMax + 1 }] },
-    { kind: "share", entries: Array(limits.entriesMax + 1).fill({ name: "a", id: first, bytes: 1 }) },
+    { kind: "share", entries: [{ name: `${longName}x`, id: first, bytes: 1, ...forEveryone }] },
+    { kind: "share", entries: [{ name: "", id: first, bytes: 1, ...forEveryone }] },
+    { kind: "share", entries: [{ name: "a", id: first, bytes: limits.fileBytesMax + 1, ...forEveryone }] },
+    { kind: "share", entries: Array(limits.entriesMax + 1).fill({ name: "a", id: first, bytes: 1, ...forEveryone }) },
     { kind: "remove", names: Array(limits.entriesMax + 1).fill("a"), scope: "account" },
     { kind: "listPeers", cursor: new Uint8Array(limits.cursorBytesMax + 1) },
-    { kind: "search", mode: "glob", pattern: "", cursor: none },
+    { kind: "search", ...searchFor("glob", ""), cursor: none },
     { kind: "error", code: 256, text: "", retryAfterMs: 0 },
     { kind: "error", code: 1, text: "x".repeat(limits.errorTextBytesMax + 1), retryAfterMs: 0 },
     { kind: "error", code: 1, text: "", retryAfterMs: 3_600_001 },
     { kind: "files", files: [file, file, file], cursor: none },
     { kind: "holders", holders: [holder, holder], cursor: none },
     { kind: "revoke", contents: Array(17).fill({ id: first, bytes: 1 }), devices: [] },
-    { kind: "tickets", deviceId, contents: Array(limits.ticketsMax + 1).fill({ id: first, bytes: 1 }) },
-    { kind: "ticketsAre", tickets: Array(limits.ticketsMax + 1).fill(null) },
+    { kind: "setTicket", deviceId, contents: Array(limits.setMax + 1).fill({ id: first, bytes: 1 }) },
+    { kind: "setTicket", deviceId, contents: [] },
+    { kind: "setTicket", deviceId, contents: [{ id: first, bytes: 0 }] },
+    { kind: "setTicket", deviceId, contents: [{ id: first, bytes: limits.takenBytesMax + 1 }] },
+    { kind: "setTicketIs", ticket: null, covered: 2 ** limits.setMax },
     { kind: "report", deviceId, ticket: new Uint8Array(limits.ticketBytesMax + 1), reason: "stalled" },
     { kind: "pathChallenge", token: new Uint8Array(7) },
     { kind: "status", tcpPort: 65_536, shareDigest: new Uint8Array(32) },

@@ -2,16 +2,25 @@
  * address: what a proven address tells: which block it is of, and who could reach it. Numeric IPv4 and IPv6 alone.  (pure)
  */
 
-import { type Endpoint, isLoopback } from "../../core/transport.ts";
-
-/** Whether two endpoints are the same one. */
-export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
-  return a.port === b.port && a.ip === b.ip;
-}
+import { isLoopback } from "../../core/transport.ts";
 
 /** The block that one attacker is taken to own: an IPv4 /24, an IPv6 /64. */
 export function addressBlock(ip: string): string {
-  if (!ip.includes(":")) return ip.slice(0, ip.lastIndexOf("."));
+  return ip.includes(":") ? prefix6(ip, 4) : ip.slice(0, ip.lastIndexOf("."));
+}
+
+/** What one machine has of addresses: one of IPv4, a /64 of IPv6. */
+export function singleAddress(ip: string): string {
+  return ip.includes(":") ? addressBlock(ip) : ip;
+}
+
+/** The block that a customer of some size owns: an IPv4 /16, an IPv6 /48. */
+export function wideAddressBlock(ip: string): string {
+  return ip.includes(":") ? prefix6(ip, 3) : ip.split(".").slice(0, 2).join(".");
+}
+
+/** The first groups of an IPv6 address. */
+function prefix6(ip: string, count: number): string {
   const [head = "", tail] = ip.split("::");
   const groups = head === "" ? [] : head.split(":");
   if (tail !== undefined) {
@@ -21,7 +30,7 @@ export function addressBlock(ip: string): string {
     while (groups.length + tailGroups < 8) groups.push("0");
     groups.push(...last);
   }
-  return groups.slice(0, 4).map((group) => parseInt(group, 16).toString(16)).join(":");
+  return groups.slice(0, count).map((group) => parseInt(group, 16).toString(16)).join(":");
 }
 
 /** RFC 1918, RFC 3927, RFC 6598; unique local and link-local IPv6. */

@@ -4,10 +4,10 @@
  * @see RFC 9147 §5.1. Spec: PROTOCOL.md "Login".  (pure)
  */
 
-import { createHmac } from "node:crypto";
-import { type Bytes, bytesEqual, concatBytes, utf8 } from "../../core/bytes.ts";
+import { type Bytes, bytesEqual, concatBytes, parseHex, utf8 } from "../../core/bytes.ts";
 import { limits } from "../../core/limits.ts";
 import type { Endpoint } from "../../core/transport.ts";
+import { keyedHash } from "../../session/keyed_hash.ts";
 import { envelopeSizes } from "../../wire/envelope.ts";
 
 export class Cookies {
@@ -34,8 +34,8 @@ export class Cookies {
     numbers.setFloat64(0, slot);
     numbers.setUint16(8, port);
     // The address comes last: it alone has no fixed length.
-    const mac = createHmac("sha256", this.#key).update(concatBytes(head, nonce, utf8(ip))).digest();
-    return new Uint8Array(mac.subarray(0, envelopeSizes.cookie));
+    const mac = keyedHash(this.#key, concatBytes(head, nonce, utf8(ip)));
+    return parseHex(mac.slice(0, 2 * envelopeSizes.cookie))!;
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * introductions: names holders to a device that wants a content, with a ticket for each. Laws: 1) a holder is named with an
  * endpoint that a dial-back has met, or not at all;  2) nobody is sent to an address that means his own machine or
- * network;  3) a ticket is for one device, one content, one holder and limits.ticketMs;  4) a partial holder is named while it offers
+ * network;  3) a ticket is for one device, one content or set, one holder and limits.ticketMs;  4) a partial holder is named while it offers
  * the content and somebody shares it, to those who may see that share.
  * Spec: PROTOCOL.md "Introductions", "Tickets".  (pure)
  */
@@ -9,9 +9,11 @@
 import type { Bytes } from "../../core/bytes.ts";
 import type { Content, DeviceId } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
+import type { Endpoint } from "../../core/transport.ts";
+import { foldAccount } from "../../session/opaque.ts";
 import type { Random } from "../../session/random.ts";
-import { openTicket, sealTicket, ticketDay, ticketKeysFor } from "../../session/ticket.ts";
-import type { HolderEntry } from "../../wire/message.ts";
+import { hashSet, openTicket, sealSetTicket, sealTicket, ticketDay, ticketKeysFor } from "../../session/ticket.ts";
+import type { HolderEntry, MessageBody, TicketKey } from "../../wire/message.ts";
 import { isOfferable } from "./address.ts";
 import { behind, type HolderPlace, placeNumbers, type Ranked, rankOf } from "./holder_order.ts";
 import type { IssuedTickets } from "./issued_tickets.ts";
@@ -26,6 +28,8 @@ import type { HolderRow, StoreOperations } from "./store_effects.ts";
 /** Holders in one answer (message.ts), and the rows to ask the store for: one more tells whether there is a next page. */
 const holdersMax = 8;
 const holderRows = holdersMax + 1;
+/** Holders at other coordinators that are remembered, for tickets for sets. */
+const holdersElsewhereMax = 4096;
 
 export interface IntroductionsOptions {
   readonly sessions: SessionTable;
@@ -57,6 +61,8 @@ export interface HolderPage {
 
 export class Introductions {
   readonly #options: IntroductionsOptions;
+  /** Row numbers of devices at other coordinators that were named, the newest last. */
+  readonly #elsewhere = new Map<DeviceId, number>();
 
   constructor(options: IntroductionsOptions) {
     this.#options = options;
@@ -86,7 +92,15 @@ export class Introductions {
   }
 
   /** Makes a page of as many of the rows as fit. */
-  page(search: Search, { start, round, known }: StoreOperations["locate"]["answer"], nowMs: number): HolderPage {
+  page(search: Search, found: StoreOperations["locate"]["answer"], nowMs: number): HolderPage {
+    const { holders, next } = this.#fill(search, found, nowMs);
+    // Who is at another coordinator came in the round, reported or not.
+    const reported = this.#options.reports.of(search.content, nowMs);
+    const countOf = ({ account, deviceId }: HolderEntry) => countReports(reported.get(deviceId), foldAccount(account));
+    return { holders: reported.size === 0 ? holders : holders.toSorted((a, b) => countOf(a) - countOf(b)), next };
+  }
+
+  #fill(search: Search, { start, round, known }: StoreOperations["locate"]["answer"], nowMs: number): HolderPage {
     const page = new Page<HolderEntry>(holdersMax, placeNumbers);
     let next: HolderPlace = { ...search.place, start };
     const add = (row: HolderRow, rank: number) => {
@@ -109,32 +123,34 @@ export class Introductions {
     return { holders: page.entries, next: { ...next, rank: search.ranks.get(device)!, device } };
   }
 
-  /** Finds a whole holder that may be asked by this fetcher; undefined where there is none, or none for it. */
-  holder(fetcher: Session, deviceId: DeviceId): Session | undefined {
+  /** Finds a whole holder that may be asked by this fetcher, by its row number; undefined where there is none, or none for it. */
+  holder(fetcher: Session, deviceId: DeviceId): number | undefined {
     for (const session of this.#options.sessions.ofDeviceId(deviceId)) {
-      if (session.enrolled && session.device !== fetcher.device && isOffered(session, fetcher)) return session;
+      if (session.enrolled && session.device !== fetcher.device && isOffered(session, fetcher)) return session.device;
     }
-    return undefined;
+    return this.#elsewhere.get(deviceId);
   }
 
-  /** Seals tickets for the first of these contents, as many as fit. `shares` has the share of each, null for none. */
-  tickets(
+  /** Seals a ticket for those of these contents that have a share. `shares` has the share of each, null for none. */
+  setTicket(
     fetcher: Session,
-    holder: Session,
+    holder: { readonly device: number; readonly deviceId: DeviceId },
     contents: readonly Content[],
     shares: readonly (number | null)[],
     nowMs: number,
-  ): readonly (Bytes | null)[] {
-    const page = new Page<Bytes | null>(limits.ticketsMax, 0);
-    for (const [i, content] of contents.entries()) {
-      const share = shares[i] ?? null;
-      const ticket = share === null ? null : this.#ticket(fetcher, holder, content, share, nowMs);
-      if (!page.add(ticket, ticket === null ? 1 : sizeOf(ticket))) break;
-    }
-    if (page.entries.some((ticket) => ticket !== null)) {
-      this.#options.tickets.note(fetcher, holder.device, nowMs + limits.ticketMs, nowMs);
-    }
-    return page.entries;
+  ): MessageBody<"setTicketIs"> {
+    const { ticketRoot, random, tickets } = this.#options;
+    const isCovered = (place: number) => typeof shares[place] === "number";
+    const held = contents.filter((_, place) => isCovered(place));
+    if (held.length === 0) return { ticket: null, covered: 0 };
+    const expiresAtMs = nowMs + limits.ticketMs;
+    tickets.note(fetcher, holder.device, expiresAtMs, nowMs);
+    const { day, key } = dayKey(ticketKeysFor(ticketRoot, nowMs, holder.deviceId), nowMs);
+    const { account, deviceId } = fetcher;
+    return {
+      ticket: sealSetTicket(key, day, random(12), { account, deviceId, setHash: hashSet(held), expiresAtMs }),
+      covered: contents.reduce((bits, _, place) => isCovered(place) ? bits + 2 ** place : bits, 0),
+    };
   }
 
   /** Reads a ticket back that an account got for this holder; undefined for any other, and for one that has expired. */
@@ -153,8 +169,7 @@ export class Introductions {
     for (const deviceId of reported.keys()) for (const one of sessions.ofDeviceId(deviceId)) candidates.add(one);
     const ranked: Ranked[] = [];
     for (const one of candidates) {
-      const accounts = reported.get(one.deviceId);
-      const count = (accounts?.size ?? 0) - Number(accounts?.has(one.foldedAccount) ?? false);
+      const count = countReports(reported.get(one.deviceId), one.foldedAccount);
       const rank = rankOf(count, offering.has(one));
       if (rank > 0 && one !== fetcher && mayBeOffered(one, fetcher)) ranked.push({ device: one.device, rank });
     }
@@ -165,32 +180,27 @@ export class Introductions {
   #add(page: Page<HolderEntry>, { fetcher, content }: Search, row: HolderRow, nowMs: number): boolean {
     const { sessions, offers, tickets } = this.#options;
     const holder = sessions.findDevice(row.device);
-    if (holder === undefined || !isOffered(holder, fetcher)) return true;
-    if (!row.whole && !offers.has(holder, content, nowMs)) return true;
-    const entry = this.#entry(fetcher, holder, content, row, nowMs);
+    // Of those at other coordinators only whole ones are known.
+    const isHere = holder?.state === "online";
+    if (!row.whole && !(isHere && offers.has(holder, content, nowMs))) return true;
+    const at = isHere ? placeFor(holder, fetcher) : row.at;
+    if (at === undefined || at === null || !isOfferable(at.ip, fetcher.endpoint.ip)) return true;
+    const entry = this.#entry(fetcher, at, content, row, nowMs);
+    if (!isHere) this.#noteElsewhere(row);
     if (!page.add(entry, sizeOfEntry(entry))) return false;
     tickets.note(fetcher, row.device, nowMs + limits.ticketMs, nowMs);
     return true;
   }
 
-  #entry(fetcher: Session, holder: Session, content: Content, row: HolderRow, nowMs: number): HolderEntry {
-    return {
-      account: row.account,
-      label: row.label,
-      deviceId: row.deviceId,
-      accountKey: row.accountKey,
-      deviceSignature: row.deviceSignature,
-      certificate: holder.certificate,
-      endpoints: [{ ip: holder.endpoint.ip, port: holder.tcpPort }],
-      ticket: this.#ticket(fetcher, holder, content, row.share, nowMs),
-      whole: row.whole,
-    };
+  #entry(fetcher: Session, at: Endpoint, content: Content, row: HolderRow, nowMs: number): HolderEntry {
+    const { account, label, deviceId, accountKey, deviceSignature, certificate, whole } = row;
+    const ticket = this.#ticket(fetcher, row, content, nowMs);
+    return { account, label, deviceId, accountKey, deviceSignature, certificate, endpoints: [at], ticket, whole };
   }
 
-  #ticket(fetcher: Session, holder: Session, content: Content, share: number, nowMs: number): Bytes {
+  #ticket(fetcher: Session, { deviceId, share }: HolderRow, content: Content, nowMs: number): Bytes {
     const { ticketRoot, random } = this.#options;
-    const day = ticketDay(nowMs);
-    const { key } = holder.ticketKeys(ticketRoot, nowMs).find((one) => one.day === day)!;
+    const { day, key } = dayKey(ticketKeysFor(ticketRoot, nowMs, deviceId), nowMs);
     return sealTicket(key, day, random(12), {
       account: fetcher.account,
       deviceId: fetcher.deviceId,
@@ -200,10 +210,34 @@ export class Introductions {
       expiresAtMs: nowMs + limits.ticketMs,
     });
   }
+
+  #noteElsewhere({ deviceId, device }: HolderRow): void {
+    this.#elsewhere.delete(deviceId);
+    this.#elsewhere.set(deviceId, device);
+    for (const oldest of this.#elsewhere.keys()) {
+      if (this.#elsewhere.size <= holdersElsewhereMax) break;
+      this.#elsewhere.delete(oldest);
+    }
+  }
+}
+
+/** How many accounts reported a device, its own aside. */
+function countReports(accounts: ReadonlySet<string> | undefined, own: string): number {
+  return (accounts?.size ?? 0) - Number(accounts?.has(own) ?? false);
+}
+
+function dayKey(keys: readonly TicketKey[], nowMs: number): TicketKey {
+  const day = ticketDay(nowMs);
+  return keys.find((one) => one.day === day)!;
 }
 
 function isOffered(holder: Session, fetcher: Session): boolean {
   return holder.reachable === "yes" && mayBeOffered(holder, fetcher);
+}
+
+/** Where a fetcher is sent to a holder that is here. */
+function placeFor(holder: Session, fetcher: Session): Endpoint | undefined {
+  return isOffered(holder, fetcher) ? { ip: holder.endpoint.ip, port: holder.tcpPort } : undefined;
 }
 
 /** Whether a holder is offered once its dial-back has met it. */

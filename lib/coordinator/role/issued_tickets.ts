@@ -10,6 +10,8 @@ import type { Session } from "./session.ts";
 
 interface Issued {
   readonly foldedAccount: string;
+  /** The row number of the device that may fetch. */
+  readonly device: number;
   readonly deviceId: DeviceId;
   /** The holder's row number. */
   readonly holder: number;
@@ -24,18 +26,53 @@ export class IssuedTickets {
   note({ device, deviceId, foldedAccount }: Session, holder: number, expiresAtMs: number, nowMs: number): void {
     const key = `${device}:${holder}`;
     this.#issued.delete(key);
-    this.#issued.set(key, { foldedAccount, deviceId, holder, expiresAtMs });
+    this.#issued.set(key, { foldedAccount, device, deviceId, holder, expiresAtMs });
     for (const [oldest, issued] of this.#issued) {
       if (issued.expiresAtMs > nowMs && this.#issued.size <= limits.ticketsRememberedMax) break;
       this.#issued.delete(oldest);
     }
   }
 
-  /** Takes out an account's pairs: the devices by holder. */
-  takeAccount(foldedAccount: string, nowMs: number): ReadonlyMap<number, readonly DeviceId[]> {
+  /** Takes out an account's pairs, but for those of one device: the devices by holder. */
+  takeAccount(foldedAccount: string, nowMs: number, but?: number): ReadonlyMap<number, readonly DeviceId[]> {
+    return this.#take((issued) => issued.foldedAccount === foldedAccount && issued.device !== but, nowMs);
+  }
+
+  /** Takes out the pairs of several accounts, by their folded names, in one look at all. */
+  takeAccounts(accounts: ReadonlySet<string>, nowMs: number): ReadonlyMap<number, readonly DeviceId[]> {
+    return this.#take((issued) => accounts.has(issued.foldedAccount), nowMs);
+  }
+
+  /** Takes out the pairs of one device, by its row number. */
+  takeDevice(device: number, nowMs: number): ReadonlyMap<number, readonly DeviceId[]> {
+    return this.#take((issued) => issued.device === device, nowMs);
+  }
+
+  /** The devices, by their row numbers, that have a ticket for a holder. */
+  devicesAt(holder: number, nowMs: number): readonly number[] {
+    const devices: number[] = [];
+    for (const issued of this.#issued.values()) {
+      if (issued.holder === holder && issued.expiresAtMs > nowMs) devices.push(issued.device);
+    }
+    return devices;
+  }
+
+  /** Takes out the pairs of a holder with these devices. */
+  takePairs(holder: number, devices: ReadonlySet<number>): readonly DeviceId[] {
+    const taken: DeviceId[] = [];
+    for (const device of devices) {
+      const key = `${device}:${holder}`;
+      const issued = this.#issued.get(key);
+      if (issued !== undefined) taken.push(issued.deviceId);
+      this.#issued.delete(key);
+    }
+    return taken;
+  }
+
+  #take(isMeant: (issued: Issued) => boolean, nowMs: number): ReadonlyMap<number, readonly DeviceId[]> {
     const byHolder = new Map<number, DeviceId[]>();
     for (const [key, issued] of this.#issued) {
-      if (issued.foldedAccount !== foldedAccount) continue;
+      if (!isMeant(issued)) continue;
       this.#issued.delete(key);
       if (issued.expiresAtMs <= nowMs) continue;
       const devices = byHolder.get(issued.holder);

@@ -7,34 +7,32 @@
 
 import { bytesEqual, copyBytes } from "../../core/bytes.ts";
 import { type ErrorCode, errorCodes } from "../../core/errors.ts";
+import type { DeviceId } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
-import { type Endpoint, formatEndpoint } from "../../core/transport.ts";
+import { type Endpoint, formatEndpoint, sameEndpoint } from "../../core/transport.ts";
+import { isInviteName } from "../../session/invite_code.ts";
 import { foldAccount } from "../../session/opaque.ts";
 import { deriveSessionKeys, transcriptHash } from "../../session/handshake_keys.ts";
 import { verifyAuth, verifyStart } from "../../session/proofs.ts";
 import type { Random } from "../../session/random.ts";
 import { SealedChannel } from "../../session/sealed_channel.ts";
 import { encodeRefused, encodeReply, type Envelope } from "../../wire/envelope.ts";
-import { decodeMessage, encodeMessage, errorMessage, type MessageOf } from "../../wire/message.ts";
-import { addressBlock, sameEndpoint } from "./address.ts";
+import { decodeMessage, encodeMessage, errorMessage } from "../../wire/message.ts";
+import { addressBlock, wideAddressBlock } from "./address.ts";
+import type { AddressRates } from "./address_rates.ts";
 import type { Cookies } from "./cookie.ts";
 import type { Outbox } from "./outbox.ts";
 import { loginKey, type PendingLogin, PendingLogins } from "./pending_logins.ts";
+import type { ProvenLogin } from "./proven_login.ts";
 import type { SessionIds } from "./session_id.ts";
+import type { Shedding } from "./shedding.ts";
 import type { StoreAnswer } from "./store_effects.ts";
-import { TryBuckets } from "./try_buckets.ts";
+import type { ResultTally } from "./tallies.ts";
+import { type Trier, TryBuckets } from "./try_buckets.ts";
 import type { Unproven } from "./unproven.ts";
 
 type Start = Envelope & { readonly kind: "start" };
 type Finish = Envelope & { readonly kind: "finish" };
-
-/** A login whose password and device key are proven. */
-export interface ProvenLogin {
-  readonly pending: PendingLogin;
-  readonly channel: SealedChannel;
-  readonly transaction: number;
-  readonly auth: MessageOf<"auth">;
-}
 
 export interface LoginsOptions {
   readonly outbox: Outbox;
@@ -42,13 +40,13 @@ export interface LoginsOptions {
   readonly cookies: Cookies;
   readonly ids: SessionIds;
   readonly random: Random;
+  readonly tally: ResultTally;
+  readonly shedding: Shedding;
+  readonly rates: AddressRates;
   readonly isSessionId: (id: bigint) => boolean;
   /** Goes on with a proven login. */
   readonly onProven: (login: ProvenLogin, nowMs: number) => void;
 }
-
-/** How long a peer that met a full queue waits, in milliseconds. */
-const busyRetryMs = 1_000;
 
 export class Logins {
   readonly #options: LoginsOptions;
@@ -71,12 +69,17 @@ export class Logins {
 
   /** Ends the logins whose time is over. */
   tick(nowMs: number): void {
-    this.#pending.expire(nowMs);
+    this.#expire(nowMs);
   }
 
   /** Lets no more logins begin. */
   drain(): void {
     this.#isDraining = true;
+  }
+
+  /** Leaves each of so many coordinators, which share a database, its part of the tries. */
+  divideTries(coordinators: number, nowMs: number): void {
+    this.#tries.divide(coordinators, nowMs);
   }
 
   /** Ends the pending logins of an account, by its folded name. */
@@ -86,8 +89,8 @@ export class Logins {
 
   /** Takes a START; `datagram` is the whole of it. */
   start(start: Start, datagram: Uint8Array, from: Endpoint, nowMs: number): void {
-    const { outbox, cookies, unproven, ids, isSessionId } = this.#options;
-    this.#pending.expire(nowMs);
+    const { outbox, cookies, unproven, ids, isSessionId, rates } = this.#options;
+    this.#expire(nowMs);
     const key = loginKey(from, start.nonce);
     const earlier = this.#pending.find(key);
     if (earlier !== undefined && bytesEqual(earlier.start, datagram)) {
@@ -97,12 +100,16 @@ export class Logins {
     if (!cookies.isGood(start.cookie, from, start.nonce, nowMs)) {
       return unproven.answerCookie(from, start.nonce, nowMs);
     }
-    if (this.#isDraining) return this.#refuseStart(start.nonce, from, "busy", busyRetryMs);
+    if (this.#isDraining) return this.#refuseBusy(start.nonce, from, nowMs);
+    const laterMs = rates.spendLogin(from.ip, nowMs);
+    if (laterMs > 0) return this.#refuseStart(start.nonce, from, "busy", laterMs);
     const { account: typedAccount, ke1, device } = start.body;
+    // Who signed may be a device that the account knows, which is never given up: the store will tell.
+    if (device === null && !this.#admits(typedAccount, nowMs)) return this.#refuseBusy(start.nonce, from, nowMs);
     const isSigned = device !== null && verifyStart(device.id, device.signature, start.cookie, typedAccount, ke1);
     const account = foldAccount(typedAccount);
     const block = addressBlock(from.ip);
-    const waitMs = isSigned ? 0 : this.#tries.waitMs({ account, block, deviceId: null }, nowMs);
+    const waitMs = isSigned ? 0 : this.#tries.waitMs(trierOf(account, from, null), nowMs);
     if (waitMs > 0) return this.#refuseTries(start.nonce, from, typedAccount, waitMs, nowMs);
     if (earlier !== undefined) this.#pending.remove(earlier);
     const login: PendingLogin = {
@@ -112,13 +119,14 @@ export class Logins {
       endpoint: { ip: from.ip, port: from.port },
       block,
       start: copyBytes(datagram),
-      sessionId: ids.create((id) => isSessionId(id) || this.#pending.findBySession(id) !== undefined),
+      sessionId: ids.create(isSessionId),
       deviceId: isSigned ? device.id : null,
       expiresAtMs: nowMs + limits.loginPendingMs,
       stage: { kind: "asking" },
       reply: new Uint8Array(0),
       opaqueState: "",
       spent: undefined,
+      record: "",
       disabled: false,
       finishes: 0,
     };
@@ -140,17 +148,19 @@ export class Logins {
     const { outbox } = this.#options;
     const drop = (code: ErrorCode) => {
       this.#pending.remove(login);
-      this.#refuseStart(nonce, login.endpoint, code, busyRetryMs);
+      this.#refuseStart(nonce, login.endpoint, code, this.#options.shedding.retryAfterMs(nowMs));
     };
     if (!credential.ok) return drop("busy");
     const { record, disabled, deviceKnown } = credential.value;
-    const { account, block } = login;
-    const trier = { account, block, deviceId: deviceKnown ? login.deviceId : null };
+    if (login.deviceId !== null && !deviceKnown && !this.#admits(login.typedAccount, nowMs)) return drop("busy");
+    const trier = trierOf(login.account, login.endpoint, deviceKnown ? login.deviceId : null);
     login.spent = this.#tries.take(trier, nowMs);
     if (login.spent === undefined) {
       this.#pending.remove(login);
       return this.#refuseTries(nonce, login.endpoint, login.typedAccount, this.#tries.waitMs(trier, nowMs), nowMs);
     }
+    // Nobody proves the password of an account that is not there.
+    login.record = record ?? "";
     login.disabled = disabled;
     if (trier.deviceId !== null) this.#pending.promote(login);
     outbox.opaqueStart({ account: login.typedAccount, record, ke1 }, (result) => {
@@ -170,7 +180,7 @@ export class Logins {
   /** Takes a FINISH of no session; false if it is of no pending login from this address either. */
   finish(finish: Finish, from: Endpoint, nowMs: number): boolean {
     const { outbox } = this.#options;
-    this.#pending.expire(nowMs);
+    this.#expire(nowMs);
     const login = this.#pending.findBySession(finish.sessionId);
     if (login === undefined || !sameEndpoint(login.endpoint, from)) return false;
     if (login.stage.kind === "refused") {
@@ -213,32 +223,55 @@ export class Logins {
     const { transaction, message: auth } = decoded.value;
     // Who used a device's allowance is that device.
     if (login.deviceId !== null && login.deviceId !== auth.deviceId) return;
-    if (!verifyAuth(auth.deviceId, auth.proof, transcript)) return;
+    if (!verifyAuth(auth.deviceId, auth.proof, transcript, auth.loginKey)) return;
     this.#tries.giveBack(login.spent!);
     login.stage = { kind: "proving" };
-    const proven = { pending: login, channel, transaction, auth };
-    if (login.disabled) this.refuse(proven, "disabled", "the account is disabled", nowMs);
-    else if (/\p{Cc}/u.test(auth.label)) {
-      this.refuse(proven, "usage", "the device's name holds a control character", nowMs);
-    } else this.#options.onProven(proven, nowMs);
+    const proven = this.#proven(login, { channel, transaction, auth });
+    if (login.disabled) proven.refuse("disabled", "the account is disabled", nowMs);
+    else this.#options.onProven(proven, nowMs);
   }
 
-  /** Tells whether a proven login is still wanted: it may have been ended while the store was asked. */
-  isPending({ pending }: ProvenLogin): boolean {
-    return this.#pending.has(pending);
+  /** Tells whether this is the id of a session to be. */
+  has(sessionId: bigint): boolean {
+    return this.#pending.findBySession(sessionId) !== undefined;
   }
 
-  /** Ends a proven login: it has become a session. */
-  complete({ pending }: ProvenLogin): void {
-    this.#pending.remove(pending);
+  #proven(
+    login: PendingLogin,
+    { channel, transaction, auth }: Pick<ProvenLogin, "channel" | "transaction" | "auth">,
+  ): ProvenLogin {
+    return {
+      account: login.account,
+      typedAccount: login.typedAccount,
+      endpoint: login.endpoint,
+      beganAtMs: login.expiresAtMs - limits.loginPendingMs,
+      record: login.record,
+      channel,
+      transaction,
+      auth,
+      isPending: () => this.#pending.has(login),
+      complete: () => {
+        this.#pending.remove(login);
+        this.#options.tally.note(0);
+      },
+      refuse: (code, text, nowMs) => {
+        const waitMs = code === "busy" ? this.#options.shedding.retryAfterMs(nowMs) : 0;
+        const payload = encodeMessage(transaction, errorMessage(code, text, waitMs));
+        login.stage = { kind: "refused", channel, payload };
+        this.#options.tally.noteRefusal(code);
+        this.#options.outbox.send(login.endpoint, channel.seal(payload));
+        this.#log(login.typedAccount, login.endpoint, code, nowMs);
+      },
+    };
   }
 
-  /** Refuses a proven login, inside the sealed channel, however often its FINISH is repeated. */
-  refuse({ pending, channel, transaction }: ProvenLogin, code: ErrorCode, text: string, nowMs: number): void {
-    const payload = encodeMessage(transaction, errorMessage(code, text, code === "busy" ? busyRetryMs : 0));
-    pending.stage = { kind: "refused", channel, payload };
-    this.#options.outbox.send(pending.endpoint, channel.seal(payload));
-    this.#log(pending.typedAccount, pending.endpoint, code, nowMs);
+  /** Ends the logins whose time is over. Who got a second message and never sent the third had a wrong password, or is gone. */
+  #expire(nowMs: number): void {
+    for (const { stage, typedAccount, endpoint } of this.#pending.expire(nowMs)) {
+      if (stage.kind !== "replied") continue;
+      this.#options.tally.noteRefusal("timeout");
+      this.#log(typedAccount, endpoint, "timeout", nowMs);
+    }
   }
 
   #refuseTries(nonce: Uint8Array, to: Endpoint, account: string, waitMs: number, nowMs: number): void {
@@ -246,7 +279,16 @@ export class Logins {
     this.#log(account, to, "tooManyTries", nowMs);
   }
 
+  #admits(typedAccount: string, nowMs: number): boolean {
+    return this.#options.shedding.admits(isInviteName(typedAccount) ? "registration" : "passwordLogin", nowMs);
+  }
+
+  #refuseBusy(nonce: Uint8Array, to: Endpoint, nowMs: number): void {
+    this.#refuseStart(nonce, to, "busy", this.#options.shedding.retryAfterMs(nowMs));
+  }
+
   #refuseStart(nonce: Uint8Array, to: Endpoint, code: ErrorCode, retryAfterMs: number): void {
+    this.#options.tally.noteRefusal(code);
     this.#options.outbox.send(to, encodeRefused(nonce, errorCodes[code].wire, retryAfterMs));
   }
 
@@ -254,4 +296,8 @@ export class Logins {
     if (!this.#options.unproven.mayLogRefusal(nowMs)) return;
     this.#options.outbox.log({ event: "loginRefused", account, endpoint: formatEndpoint(endpoint), reason });
   }
+}
+
+function trierOf(account: string, { ip }: Endpoint, deviceId: DeviceId | null): Trier {
+  return { account, block: addressBlock(ip), wideBlock: wideAddressBlock(ip), deviceId };
 }

@@ -36,10 +36,11 @@ export class Page<T> {
   #bytesLeft: number;
   readonly #entries: T[] = [];
 
-  /** `cursorNumbers`: in the cursor behind the entries; 0 where there is none. */
-  constructor(entriesMax: number, cursorNumbers = 1) {
+  /** `cursorNumbers`, `cursorTextBytes`: in the cursor behind the entries; 0 numbers where there is none. */
+  constructor(entriesMax: number, cursorNumbers = 1, cursorTextBytes = 0) {
     this.#entriesMax = entriesMax;
-    this.#bytesLeft = sealedPayloadBytesMax - headBytesMax - (cursorNumbers === 0 ? 0 : cursorBytes(cursorNumbers));
+    const cursorSize = cursorNumbers === 0 ? 0 : cursorBytes(cursorNumbers, cursorTextBytes);
+    this.#bytesLeft = sealedPayloadBytesMax - headBytesMax - cursorSize;
   }
 
   get entries(): readonly T[] {

@@ -7,11 +7,10 @@
 
 import { bytesEqual } from "../../core/bytes.ts";
 import { limits } from "../../core/limits.ts";
-import { type Endpoint, formatEndpoint } from "../../core/transport.ts";
+import { type Endpoint, formatEndpoint, sameEndpoint } from "../../core/transport.ts";
 import type { Random } from "../../session/random.ts";
 import { envelopeSizes } from "../../wire/envelope.ts";
 import { encodeMessage } from "../../wire/message.ts";
-import { sameEndpoint } from "./address.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Pushes } from "./pushes.ts";
 import type { Reachability } from "./reachability.ts";
@@ -75,7 +74,6 @@ export class Paths {
       endpoint: formatEndpoint(session.endpoint),
     });
     if (sameIp) return; // A NAT gave another UDP port: the TCP port is where it was.
-    session.reachable = "unknown";
-    this.#reachability.check(session, nowMs);
+    this.#reachability.moved(session, nowMs);
   }
 }

@@ -5,11 +5,14 @@
  * Spec: PROTOCOL.md "Requests", "Control messages".  (pure)
  */
 
-import { bytesEqual } from "../../core/bytes.ts";
+import type { Bytes } from "../../core/bytes.ts";
 import { emptyContentId } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
 import { verifyDevice } from "../../session/proofs.ts";
+import type { Written } from "../../wire/cbor_item.ts";
 import {
+  type DeviceEntry,
+  encodeFiles,
   encodeMessage,
   errorMessage,
   type FileEntry,
@@ -19,34 +22,69 @@ import {
   type PeerEntry,
   type Request,
   type ShareEntry,
+  writeFiles,
 } from "../../wire/message.ts";
+import type { AddressRates } from "./address_rates.ts";
+import type { AudienceChanges } from "./audience_changes.ts";
 import type { Cursors } from "./cursor.ts";
+import { fileEntryOf, sizeOfFile } from "./file_page.ts";
 import { numbersOf, placeFrom } from "./holder_order.ts";
 import type { Introductions } from "./introductions.ts";
 import type { Offers } from "./offers.ts";
 import type { Outbox } from "./outbox.ts";
-import { idSize, Page, sizeOf } from "./pages.ts";
+import type { Passwords } from "./passwords.ts";
+import { Page, sizeOf } from "./pages.ts";
+import { PageAhead } from "./page_ahead.ts";
 import type { Presence } from "./presence.ts";
 import type { Pushes } from "./pushes.ts";
 import type { Reachability } from "./reachability.ts";
+import { RecentWriters } from "./recent_writers.ts";
 import type { Reports } from "./reports.ts";
+import { cursorOfPlace, placeOfCursor, searchNumbers } from "./search_place.ts";
 import type { Session } from "./session.ts";
 import type { SessionTable } from "./session_table.ts";
-import type { FileRow, StoreOperation, StoreOperations } from "./store_effects.ts";
+import type { Siblings } from "./siblings.ts";
+import type { Shedding } from "./shedding.ts";
+import type { FileRow, SearchPlace, StoreOperation, StoreOperations } from "./store_effects.ts";
+import type { RequestTallies } from "./tallies.ts";
 import { TokenBuckets } from "./token_buckets.ts";
+import type { Watches } from "./watches.ts";
 
-/** Entries in one answer (message.ts), and the rows to ask the store for: as many as ever fit, and one that tells of a next page. */
+/** Entries in one answer (message.ts), and the rows to ask the store for: of files as many as fit where names are short. */
 const entriesMax = 64;
-const fileRows = 32;
+const fileRows = 16;
+/** More than ever fit: where the store does not say whether there are more, a row that is left over does. */
+const fullRows = 32;
+/** The same for a page that is not the first: who asks for it asks for those behind it too. */
+const fileRowsAhead = 16 * fileRows;
 const peerRows = entriesMax + 1;
 const reportBucket = { count: 1, capacity: limits.reportsPerMinute, tokenMs: 60_000 / limits.reportsPerMinute };
 /** How long a peer that met a full queue waits, in milliseconds. */
 const busyRetryMs = 1_000;
+const notOfThisList = errorMessage("usage", "the cursor is not of this list");
+const watchRefusals = {
+  limit: errorMessage("limit", "this account has as many standing searches as it may"),
+  busy: errorMessage("busy", "there are too many standing searches", busyRetryMs),
+  wide: errorMessage("usage", "it needs three characters in a row, an account or a group"),
+  costly: errorMessage("usage", `the globs of a standing search have at most ${limits.watchGlobMax} characters`),
+} as const;
 
 const noCursor = new Uint8Array(0);
 
 type RequestKind = Request["kind"];
-const writes: ReadonlySet<RequestKind> = new Set<RequestKind>(["auth", "enrol", "share", "remove", "leave", "report"]);
+const writes: ReadonlySet<RequestKind> = new Set<RequestKind>([
+  "auth",
+  "enrol",
+  "share",
+  "remove",
+  "leave",
+  "report",
+  "revokeDevice",
+  "changePassword",
+  "setPassword",
+  "watch",
+  "unwatch",
+]);
 
 export interface PeerRequestsOptions {
   readonly outbox: Outbox;
@@ -57,20 +95,63 @@ export interface PeerRequestsOptions {
   readonly introductions: Introductions;
   readonly offers: Offers;
   readonly reports: Reports;
+  readonly siblings: Siblings;
+  readonly watches: Watches;
+  readonly audienceChanges: AudienceChanges;
   readonly cursors: Cursors;
   readonly ticketRoot: Uint8Array;
   readonly keepAliveMs: number;
+  readonly passwords: Passwords;
+  readonly tallies: RequestTallies;
+  readonly shedding: Shedding;
+  readonly rates: AddressRates;
+  /** Ends a device's session and transfers, by its row number. */
+  readonly endDevice: (device: number, nowMs: number, asker: Session) => void;
 }
 
 /** One request on its way to its answer. */
 interface Asked {
   readonly session: Session;
   readonly transaction: number;
+  readonly kind: RequestKind;
   readonly isWrite: boolean;
+  readonly askedAtMs: number;
+  /** How often rights had been lost before it. */
+  readonly losses: number;
+}
+
+/** A list of files that is told in pages. */
+interface FileList<R> {
+  readonly newPage: () => Page<FileEntry>;
+  /** When the store was asked. */
+  readonly readAtMs: number;
+  /** The cursor behind a row. */
+  readonly behind: (row: R) => Bytes;
+  /** The cursor behind all that was read; undefined, if there is no more. */
+  readonly end?: Bytes;
+}
+
+/** The rest of a list, and how often rights had been lost when it was read. */
+interface ListRest {
+  readonly losses: number;
+  readonly answer: (asked: Asked) => void;
+}
+
+type Found = StoreOperations["search"]["answer"];
+
+/** The first page of an answer, and where the next one begins. */
+interface CommonPage {
+  readonly files: readonly FileEntry[];
+  readonly written: Written;
+  readonly next: SearchPlace | null;
 }
 
 export class PeerRequests {
   readonly #options: PeerRequestsOptions;
+  readonly #ahead = new PageAhead<ListRest>();
+  readonly #writers = new RecentWriters();
+  /** As long as the store keeps the answers. */
+  readonly #common = new WeakMap<Found, CommonPage>();
 
   constructor(options: PeerRequestsOptions) {
     this.#options = options;
@@ -82,31 +163,56 @@ export class PeerRequests {
       keepAliveMs: this.#options.keepAliveMs,
       timeMs: nowMs,
       ticketKeys: session.ticketKeys(this.#options.ticketRoot, nowMs),
-      sharesMatch: bytesEqual(shareDigest, session.shareDigest),
+      sharesMatch: session.hasShares(shareDigest),
       observed: session.endpoint,
       reachable: session.reachable,
+      coordinators: this.#options.siblings.endpointsFor(session),
     };
+  }
+
+  /** Keeps the answer to the request that a session begins with. */
+  keepFirst(session: Session, transaction: number, payload: Bytes, nowMs: number): void {
+    session.answers.arrive(transaction, nowMs);
+    session.answers.answer(transaction, payload);
+    this.#writers.note(session, nowMs);
   }
 
   /** Takes a request of a session. */
   handle(session: Session, transaction: number, request: Request, nowMs: number): void {
-    const asked = { session, transaction, isWrite: writes.has(request.kind) };
+    const { kind } = request;
+    const { losses } = this.#options.audienceChanges;
+    const asked: Asked = { session, transaction, kind, isWrite: writes.has(kind), askedAtMs: nowMs, losses };
     if (!this.#isToBeDone(asked)) return;
     if (request.kind === "status") {
+      session.answers.forgetOld(nowMs);
       this.#options.reachability.announce(session, request.tcpPort, nowMs);
       this.#answer(asked, { kind: "alive", ...this.alive(session, request.shareDigest, nowMs) });
     } else if (session.asks >= limits.storeAsksPerSessionMax) {
       this.#answer(asked, errorMessage("busy", "too many requests at once", busyRetryMs));
     } else {
-      this.#begin(asked, request, nowMs);
+      const refusal = kind === "leave" ? undefined : this.#refusalOf(asked, nowMs);
+      if (refusal === undefined) this.#begin(asked, request, nowMs);
+      else this.#answer(asked, refusal);
     }
+  }
+
+  /** Why a request is not done now, as an answer. */
+  #refusalOf({ session, kind, isWrite }: Asked, nowMs: number): MessageOf<"error"> | undefined {
+    const { shedding, rates } = this.#options;
+    const byAddress = rates.spendRequest(session.placesIn(rates), nowMs);
+    if (byAddress > 0) return errorMessage("busy", "this address asks too often", byAddress);
+    const byAccount = session.standing.spend(isWrite, nowMs, shedding.memberPrice(limits.requestPriceMax));
+    if (byAccount > 0) return errorMessage("busy", "this account asks too often", byAccount);
+    if (shedding.admitsRequest(kind, nowMs)) return undefined;
+    return errorMessage("busy", "the coordinator is busy", shedding.retryAfterMs(nowMs));
   }
 
   /** Tells whether a request is new; answers or drops it where it is not. */
   #isToBeDone(asked: Asked): boolean {
     const { session, transaction, isWrite } = asked;
-    if (!isWrite) return session.state !== "left" && !session.reading.has(transaction);
-    const arrival = session.answers.arrive(transaction);
+    if (!isWrite) return session.state !== "left" && !session.isReading(transaction);
+    const arrival = session.answers.arrive(transaction, asked.askedAtMs);
+    if (arrival.kind === "new") this.#writers.note(session, asked.askedAtMs);
     switch (arrival.kind) {
       case "new":
         return session.state !== "left";
@@ -122,6 +228,8 @@ export class PeerRequests {
   }
 
   #begin(asked: Asked, request: Exclude<Request, { kind: "status" }>, nowMs: number): void {
+    const { passwords } = this.#options;
+    const answer = (message: Message) => this.#answer(asked, message);
     switch (request.kind) {
       case "auth":
         return this.#answer(asked, errorMessage("protocol", "this session is authenticated"));
@@ -140,12 +248,34 @@ export class PeerRequests {
         return this.#listFiles(asked, request);
       case "search":
         return this.#search(asked, request);
+      case "watch":
+        return this.#watch(asked, request);
+      case "unwatch":
+        this.#options.watches.remove(asked.session, request.watch);
+        return this.#answer(asked, { kind: "done" });
+      case "audience": {
+        const ask = { device: asked.session.device, audience: request.audience };
+        return this.#ask(asked, "unknownAudience", ask, (unknown) => {
+          this.#answer(asked, { kind: "audienceIs", unknown });
+        });
+      }
       case "locate":
         return this.#locate(asked, request, nowMs);
-      case "tickets":
-        return this.#tickets(asked, request);
+      case "setTicket":
+        return this.#setTicket(asked, request);
+      case "devices":
+        return this.#devices(asked, request);
+      case "revokeDevice":
+        return this.#revokeDevice(asked, request);
       case "report":
         return this.#report(asked, request, nowMs);
+      case "register":
+      case "registerRecord":
+        return this.#answer(asked, errorMessage("usage", "this session is no invite's"));
+      case "changePassword":
+        return passwords.begin(asked.session, request, nowMs, answer);
+      case "setPassword":
+        return passwords.finish(asked.session, request, nowMs, answer);
       case "account":
         return this.#ask(asked, "account", { account: request.account }, (found) => {
           this.#answer(
@@ -176,26 +306,27 @@ export class PeerRequests {
     const { session, transaction } = asked;
     const refusal = refusalOf(entries);
     if (refusal !== undefined) return this.#answer(asked, refusal);
-    this.#ask(asked, "share", { device: session.device, entries, nowMs }, ({ shareDigest }, sharedAtMs) => {
-      session.shareDigest = shareDigest;
-      for (const entry of entries) this.#options.offers.told(session, entry, false, transaction, sharedAtMs);
+    const { offers, siblings, watches, audienceChanges } = this.#options;
+    this.#ask(asked, "share", { device: session.device, entries, nowMs }, (told, sharedAtMs) => {
+      const { shareDigest, added, narrowed } = told;
+      session.noteShares(shareDigest);
+      for (const entry of entries) offers.told(session, entry, false, transaction, sharedAtMs);
+      audienceChanges.narrowed(session.device, narrowed, sharedAtMs);
+      const shares = added.map(({ entry, share }) => ({ entry: entries[entry]!, share }));
+      watches.shared(session, shares, nowMs);
+      siblings.shared(session, shares);
       this.#answer(asked, { kind: "done" });
     });
   }
 
   #remove(asked: Asked, { names, scope }: MessageOf<"remove">): void {
     const { session } = asked;
+    const { siblings, audienceChanges } = this.#options;
     if (names.length === 0) return this.#answer(asked, errorMessage("usage", "no names"));
     this.#ask(asked, "remove", { device: session.device, names, scope }, ({ count, devices }, nowMs) => {
-      for (const { device, shareDigest, ended } of devices) {
-        const changed = this.#options.sessions.findDevice(device);
-        if (changed === undefined) continue;
-        changed.shareDigest = shareDigest;
-        this.#options.offers.withdraw(changed, ended);
-        // A device that is away sees on its return that the lists differ.
-        if (changed !== session && changed.state === "online") {
-          this.#options.pushes.revokeContents(changed, ended, nowMs);
-        }
+      for (const one of devices) {
+        siblings.listChanged(one, session, nowMs);
+        audienceChanges.narrowed(one.device, one.narrowed, nowMs);
       }
       this.#answer(asked, { kind: "removed", count });
     });
@@ -203,7 +334,7 @@ export class PeerRequests {
 
   #report(asked: Asked, { deviceId, ticket, reason }: MessageOf<"report">, nowMs: number): void {
     const { session } = asked;
-    const { introductions, reports, sessions, outbox } = this.#options;
+    const { introductions, reports, sessions, siblings, outbox } = this.#options;
     const tokens = session.reportTokens ??= new TokenBuckets(reportBucket);
     const waitMs = tokens.waitMs(0, nowMs);
     if (!tokens.take(0, nowMs)) return this.#answer(asked, errorMessage("busy", "too many reports", waitMs));
@@ -215,11 +346,40 @@ export class PeerRequests {
       const [known] = sessions.ofDeviceId(deviceId);
       const holder = known === undefined ? deviceId : `${deviceId} ${known.account} ${known.label}`;
       outbox.log({ event: "reported", account: session.account, device: session.label, holder, reason });
+      siblings.tell({ kind: "reported", account: session.foldedAccount, holder: deviceId, content });
     }
     this.#answer(asked, { kind: "done" });
   }
 
+  #revokeDevice(asked: Asked, { label }: MessageOf<"revokeDevice">): void {
+    const { session } = asked;
+    this.#ask(asked, "revokeDevice", { account: session.account, label }, ({ device }, nowMs) => {
+      this.#options.outbox.log({ event: "deviceRevoked", account: session.account, device: label });
+      this.#options.endDevice(device, nowMs, session);
+      this.#answer(asked, { kind: "done" });
+    });
+  }
+
   // ---- reads ----
+
+  #devices(asked: Asked, { cursor }: MessageOf<"devices">): void {
+    const { account } = asked.session;
+    const query = "devices";
+    const after = this.#after(asked, cursor, query);
+    if (after === undefined) return;
+    this.#ask(asked, "listDevices", { account, after, limit: peerRows }, (rows) => {
+      const page = new Page<DeviceEntry>(entriesMax);
+      let last = 0;
+      for (const { row, label, enrolledAtMs, online, changedAtMs } of rows) {
+        const entry = { label, enrolledAtMs, online, changedAtMs };
+        if (!page.add(entry, 2 + sizeOf(label) + sizeOf(enrolledAtMs ?? 0) + sizeOf(changedAtMs))) break;
+        last = row;
+      }
+      const more = page.entries.length < rows.length;
+      const next = this.#cursor(asked, query, more ? last : 0);
+      this.#answer(asked, { kind: "devicesAre", devices: page.entries, cursor: next });
+    });
+  }
 
   #listPeers(asked: Asked, { cursor }: MessageOf<"listPeers">): void {
     const query = "listPeers";
@@ -239,54 +399,100 @@ export class PeerRequests {
   }
 
   #listFiles(asked: Asked, { scope, cursor }: MessageOf<"listFiles">): void {
+    if (this.#hadAhead(asked, cursor)) return;
     const query = `listFiles ${scope}`;
     const after = this.#after(asked, cursor, query);
     if (after === undefined) return;
-    this.#ask(asked, "listFiles", { device: asked.session.device, scope, after, limit: fileRows }, (rows) => {
-      this.#answerFiles(asked, query, rows);
+    const limit = Math.max(fullRows, rowsFor(cursor));
+    this.#ask(asked, "listFiles", { device: asked.session.device, scope, after, limit }, (rows, nowMs) => {
+      const list = { newPage: () => new Page<FileEntry>(entriesMax), readAtMs: nowMs };
+      this.#answerFiles(asked, rows, { ...list, behind: ({ row }) => this.#cursor(asked, query, row) });
     });
   }
 
-  #search(asked: Asked, { mode, pattern, cursor }: MessageOf<"search">): void {
-    const query = `search ${mode} ${pattern}`;
-    const after = this.#after(asked, cursor, query);
-    if (after === undefined) return;
-    this.#ask(asked, "search", { mode, pattern, after, limit: fileRows }, ({ rows, next }) => {
-      this.#answerFiles(asked, query, rows, next);
+  #search(asked: Asked, { cursor, kind: _, ...question }: MessageOf<"search">): void {
+    if (this.#hadAhead(asked, cursor)) return;
+    const { cursors } = this.#options;
+    const { order } = question;
+    const { device, foldedAccount } = asked.session;
+    const query = `search ${JSON.stringify(question)}`;
+    const place = cursor.length === 0
+      ? null
+      : cursors.readAt(cursor, foldedAccount, query, searchNumbers[order]) ?? undefined;
+    if (place === undefined) return this.#answer(asked, notOfThisList);
+    const after = place && placeOfCursor(order, place);
+    this.#ask(asked, "search", { ...question, device, after, limit: rowsFor(cursor) }, (found, readAtMs) => {
+      const behind = (at: SearchPlace) => cursors.makeAt(foldedAccount, query, cursorOfPlace(order, at));
+      const textBytes = order === "name" ? limits.nameBytesMax : 0;
+      const newPage = () => new Page<FileEntry>(entriesMax, searchNumbers[order], textBytes);
+      if (found.isForAll) return this.#answerCommon(asked, this.#commonPage(found, newPage), behind);
+      const end = found.next === null ? noCursor : behind(found.next);
+      this.#answerFiles(asked, found.rows, { newPage, readAtMs, behind: ({ place }) => behind(place), end });
     });
   }
 
-  /** Answers with as many of the rows as fit; behind them all the next page begins behind `next`, 0 for none. */
-  #answerFiles(asked: Asked, query: string, rows: readonly FileRow[], next = 0): void {
-    const page = new Page<FileEntry>(entriesMax);
-    let last = 0;
-    for (const { row, name, content: { id, bytes }, holders, withdrawn } of rows) {
-      if (
-        !page.add({ name, id, bytes, holders, withdrawn }, 2 + idSize + sizeOf(name) + sizeOf(bytes) + sizeOf(holders))
-      ) {
-        break;
-      }
-      last = row;
-    }
-    const more = page.entries.length < rows.length;
-    this.#answer(asked, { kind: "files", files: page.entries, cursor: this.#cursor(asked, query, more ? last : next) });
+  /** The first page of an answer that others are given as well: it is written once for all of them. */
+  #commonPage(found: Found, newPage: () => Page<FileEntry>): CommonPage {
+    const known = this.#common.get(found);
+    if (known !== undefined) return known;
+    const { rows } = found;
+    const files = filesOf(rows, newPage());
+    const next = files.length < rows.length ? rows[files.length - 1]!.place : found.next;
+    const page = { files, written: writeFiles(files), next };
+    this.#common.set(found, page);
+    return page;
   }
 
-  #locate(asked: Asked, { content, offer, cursor }: MessageOf<"locate">, nowMs: number): void {
+  #answerCommon(asked: Asked, { files, written, next }: CommonPage, behind: (at: SearchPlace) => Bytes): void {
+    const cursor = next === null ? noCursor : behind(next);
+    this.#answer(asked, { kind: "files", files, cursor }, encodeFiles(asked.transaction, written, cursor));
+  }
+
+  /** Answers with what was read ahead, if this is the page that begins there. */
+  #hadAhead(asked: Asked, cursor: Uint8Array): boolean {
+    const rest = this.#ahead.take(asked.session, cursor, asked.askedAtMs);
+    if (rest?.losses !== asked.losses) return false;
+    rest.answer(asked);
+    return true;
+  }
+
+  /** Answers with as many of the rows as fit, and keeps the rest for the next page. */
+  #answerFiles<R extends FileRow>(asked: Asked, rows: readonly R[], list: FileList<R>): void {
+    const files = filesOf(rows, list.newPage());
+    const rest = rows.slice(files.length);
+    const cursor = rest.length > 0 ? list.behind(rows[files.length - 1]!) : list.end ?? noCursor;
+    this.#answer(asked, { kind: "files", files, cursor });
+    // What is less than a page the store can add to.
+    if (rest.length < fullRows || asked.session.state === "ended") return;
+    const answer = (next: Asked) => this.#answerFiles(next, rest, list);
+    const kept = { losses: asked.losses, answer };
+    this.#ahead.keep(asked.session, { cursor, readAtMs: list.readAtMs, rows: rest.length, page: kept });
+  }
+
+  #watch(asked: Asked, { watch, query }: MessageOf<"watch">): void {
+    const refused = this.#options.watches.put(asked.session, watch, query);
+    this.#answer(asked, refused === undefined ? { kind: "done" } : watchRefusals[refused]);
+  }
+
+  #locate(asked: Asked, question: MessageOf<"locate">, nowMs: number): void {
     const { session, transaction } = asked;
+    const { content, offer, cursor } = question;
     const { introductions, offers, cursors } = this.#options;
     if (!this.#mayFetch(asked)) return;
     const query = `locate ${content.id} ${content.bytes}`;
     const numbers = this.#numbers(asked, cursor, query);
     if (numbers === undefined) return;
-    offers.told(session, content, offer, transaction, nowMs);
+    const mayServe = session.standing.role !== "readOnly";
+    offers.told(session, content, offer && mayServe, transaction, nowMs);
     const search = introductions.begin(session, content, placeFrom(numbers), nowMs);
     this.#ask(asked, "locate", search.ask, (found, foundAtMs) => {
       // Still one of the session's questions while holders are dialled.
       session.asks++;
-      session.reading.add(transaction);
+      session.beginReading(transaction);
       introductions.whenKnown([...found.round, ...found.known], () => {
         session.asks--;
+        const { losses } = this.#options.audienceChanges;
+        if (losses !== asked.losses) return this.#locate({ ...asked, losses }, question, foundAtMs);
         const { holders, next } = introductions.page(search, found, foundAtMs);
         const cursor = next === undefined ? noCursor : cursors.make(session.foldedAccount, query, ...numbersOf(next));
         this.#answer(asked, { kind: "holders", holders, cursor });
@@ -294,17 +500,18 @@ export class PeerRequests {
     });
   }
 
-  #tickets(asked: Asked, { deviceId, contents }: MessageOf<"tickets">): void {
+  #setTicket(asked: Asked, question: MessageOf<"setTicket">): void {
     const { session } = asked;
+    const { deviceId, contents } = question;
     const { introductions } = this.#options;
     if (!this.#mayFetch(asked)) return;
     const holder = introductions.holder(session, deviceId);
-    if (holder === undefined) {
-      return this.#answer(asked, { kind: "ticketsAre", tickets: contents.map(() => null) });
-    }
-    this.#ask(asked, "sharesOf", { device: holder.device, contents }, (shares, nowMs) => {
-      const tickets = introductions.tickets(session, holder, contents, shares, nowMs);
-      this.#answer(asked, { kind: "ticketsAre", tickets });
+    if (holder === undefined) return this.#answer(asked, { kind: "setTicketIs", ticket: null, covered: 0 });
+    this.#ask(asked, "sharesOf", { device: holder, askingDevice: session.device, contents }, (shares, nowMs) => {
+      const { losses } = this.#options.audienceChanges;
+      if (losses !== asked.losses) return this.#setTicket({ ...asked, losses }, question);
+      const granted = introductions.setTicket(session, { device: holder, deviceId }, contents, shares, nowMs);
+      this.#answer(asked, { kind: "setTicketIs", ...granted });
     });
   }
 
@@ -323,7 +530,7 @@ export class PeerRequests {
 
   #numbers(asked: Asked, cursor: Uint8Array, query: string): readonly number[] | undefined {
     const numbers = this.#options.cursors.read(cursor, asked.session.foldedAccount, query);
-    if (numbers === undefined) this.#answer(asked, errorMessage("usage", "the cursor is not of this list"));
+    if (numbers === undefined) this.#answer(asked, notOfThisList);
     return numbers;
   }
 
@@ -343,30 +550,50 @@ export class PeerRequests {
   ): void {
     const { session, transaction, isWrite } = asked;
     session.asks++;
-    if (!isWrite) session.reading.add(transaction);
+    if (!isWrite) session.beginReading(transaction);
     this.#options.outbox.store(operation, ask, (answer, nowMs) => {
       session.asks--;
-      session.reading.delete(transaction);
+      session.endReading(transaction);
       if (answer.ok) return then(answer.value, nowMs);
       const { code, text } = answer.error;
       this.#answer(asked, errorMessage(code, text, code === "busy" ? busyRetryMs : 0));
     });
   }
 
-  #answer({ session, transaction, isWrite }: Asked, message: Message): void {
-    session.reading.delete(transaction);
+  /** @param payload What `encodeMessage` would make of the message. */
+  #answer(asked: Asked, message: Message, payload = encodeMessage(asked.transaction, message)): void {
+    const { session, transaction, kind, isWrite, askedAtMs } = asked;
+    session.endReading(transaction);
+    this.#options.tallies.answered(kind, askedAtMs, message);
     if (session.state === "ended") return;
-    const payload = encodeMessage(transaction, message);
     if (isWrite) session.answers.answer(transaction, payload);
     this.#options.outbox.send(session.endpoint, session.channel.seal(payload));
   }
 }
 
+/** As many of the rows as fit. */
+function filesOf(rows: readonly FileRow[], page: Page<FileEntry>): readonly FileEntry[] {
+  for (const row of rows) {
+    const entry = fileEntryOf(row);
+    if (!page.add(entry, sizeOfFile(entry))) break;
+  }
+  return page.entries;
+}
+
+/** Rows to ask the store for. */
+function rowsFor(cursor: Uint8Array): number {
+  return cursor.length === 0 ? fileRows : fileRowsAhead;
+}
+
 /** Why these entries may not be shared, as an answer. Whether a name is fit for a local path is for those who fetch it. */
 function refusalOf(entries: readonly ShareEntry[]): MessageOf<"error"> | undefined {
   if (entries.length === 0) return errorMessage("usage", "no entries");
-  for (const { name, id, bytes } of entries) {
+  for (const { name, id, bytes, audience, description } of entries) {
     if (/\p{Cc}/u.test(name)) return errorMessage("unsafeName", "a name holds a control character");
+    if (/\p{Cc}/u.test(description)) return errorMessage("usage", "a description holds a control character");
+    if (audience?.some((one) => /\p{Cc}/u.test(one.name))) {
+      return errorMessage("usage", "whom it is for holds a control character");
+    }
     if ((bytes === 0) !== (id === emptyContentId)) return errorMessage("usage", "the empty file has an id of its own");
   }
   return undefined;

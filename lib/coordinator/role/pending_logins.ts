@@ -11,6 +11,7 @@ import type { DeviceId } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
 import type { Endpoint } from "../../core/transport.ts";
 import type { SealedChannel } from "../../session/sealed_channel.ts";
+import { FairTable } from "./fair_table.ts";
 import type { Try } from "./try_buckets.ts";
 
 /** How far a login has come. */
@@ -42,6 +43,8 @@ export interface PendingLogin {
   reply: Bytes;
   opaqueState: string;
   spent: Try | undefined;
+  /** What the password is proved against. */
+  record: string;
   disabled: boolean;
   finishes: number;
 }
@@ -52,8 +55,8 @@ export function loginKey(from: Endpoint, nonce: Uint8Array): string {
 }
 
 export class PendingLogins {
-  readonly #strangers = new Share(limits.loginsPendingMax * 3 / 4, (login) => login.block);
-  readonly #known = new Share(limits.loginsPendingMax / 4, (login) => login.account);
+  readonly #strangers = new FairTable<PendingLogin>(limits.loginsPendingMax * 3 / 4, (login) => login.block);
+  readonly #known = new FairTable<PendingLogin>(limits.loginsPendingMax / 4, (login) => login.account);
   readonly #bySession = new Map<bigint, PendingLogin>();
 
   get size(): number {
@@ -100,64 +103,19 @@ export class PendingLogins {
     for (const login of this.#bySession.values()) if (login.account === account) this.remove(login);
   }
 
-  expire(nowMs: number): void {
+  /** Ends those whose time is over; tells which. */
+  expire(nowMs: number): readonly PendingLogin[] {
+    const expired: PendingLogin[] = [];
     for (const share of [this.#strangers, this.#known]) {
       for (let login = share.oldest; login !== undefined && login.expiresAtMs <= nowMs; login = share.oldest) {
         this.remove(login);
+        expired.push(login);
       }
     }
+    return expired;
   }
 
   #forget(evicted: PendingLogin | undefined): void {
     if (evicted !== undefined) this.#bySession.delete(evicted.sessionId);
-  }
-}
-
-/** Logins in the order of their arrival, up to a number, counted by group. */
-class Share {
-  readonly #capacity: number;
-  readonly #groupOf: (login: PendingLogin) => string;
-  readonly #logins = new Map<string, PendingLogin>();
-  readonly #counts = new Map<string, number>();
-
-  constructor(capacity: number, groupOf: (login: PendingLogin) => string) {
-    this.#capacity = capacity;
-    this.#groupOf = groupOf;
-  }
-
-  get oldest(): PendingLogin | undefined {
-    for (const login of this.#logins.values()) return login;
-    return undefined;
-  }
-
-  get(key: string): PendingLogin | undefined {
-    return this.#logins.get(key);
-  }
-
-  /** Adds one; returns the one that had to go for it. */
-  add(login: PendingLogin): PendingLogin | undefined {
-    const evicted = this.#logins.size >= this.#capacity ? this.#oldestOfTheLargestGroup() : undefined;
-    if (evicted !== undefined) this.delete(evicted);
-    this.#logins.set(login.key, login);
-    const group = this.#groupOf(login);
-    this.#counts.set(group, (this.#counts.get(group) ?? 0) + 1);
-    return evicted;
-  }
-
-  delete(login: PendingLogin): void {
-    if (this.#logins.get(login.key) !== login) return;
-    this.#logins.delete(login.key);
-    const group = this.#groupOf(login);
-    const count = this.#counts.get(group)! - 1;
-    if (count === 0) this.#counts.delete(group);
-    else this.#counts.set(group, count);
-  }
-
-  #oldestOfTheLargestGroup(): PendingLogin | undefined {
-    let largest = "";
-    let most = 0;
-    for (const [group, count] of this.#counts) if (count > most) [largest, most] = [group, count];
-    for (const login of this.#logins.values()) if (this.#groupOf(login) === largest) return login;
-    return undefined;
   }
 }

@@ -7,12 +7,14 @@
 
 import { type ErrorCode, errorCodes } from "../../core/errors.ts";
 import { limits } from "../../core/limits.ts";
+import type { Endpoint } from "../../core/transport.ts";
 import type { Offers } from "./offers.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Pushes } from "./pushes.ts";
 import type { Session } from "./session.ts";
 import type { SessionTable } from "./session_table.ts";
 import type { Timers } from "./timers.ts";
+import type { Watches } from "./watches.ts";
 
 /** Pause before the store is told again, in milliseconds. */
 const tellAgainMs = 1_000;
@@ -23,7 +25,10 @@ export interface PresenceOptions {
   readonly timers: Timers;
   readonly pushes: Pushes;
   readonly offers: Offers;
+  readonly watches: Watches;
   readonly keepAliveMs: number;
+  /** Whether other coordinators are to know where a device is reached. */
+  readonly tellsPlaces: boolean;
 }
 
 export class Presence {
@@ -32,17 +37,21 @@ export class Presence {
   readonly #timers: Timers;
   readonly #pushes: Pushes;
   readonly #offers: Offers;
+  readonly #watches: Watches;
   readonly #silenceMs: number;
+  readonly #tellsPlaces: boolean;
   /** Devices whose presence the store was too busy to hear. */
   readonly #untold = new Map<number, boolean>();
   #tellAtMs = Infinity;
 
-  constructor({ outbox, sessions, timers, pushes, offers, keepAliveMs }: PresenceOptions) {
+  constructor({ outbox, sessions, timers, pushes, offers, watches, keepAliveMs, tellsPlaces }: PresenceOptions) {
     this.#outbox = outbox;
     this.#sessions = sessions;
     this.#timers = timers;
     this.#pushes = pushes;
     this.#offers = offers;
+    this.#watches = watches;
+    this.#tellsPlaces = tellsPlaces;
     this.#silenceMs = keepAliveMs * limits.keepAliveMisses;
   }
 
@@ -68,11 +77,17 @@ export class Presence {
     this.#pushes.flush(session, nowMs);
   }
 
+  /** Notes that a device is reached at another place than before, or not. */
+  placeChanged(session: Session, nowMs: number): void {
+    if (this.#tellsPlaces && session.state === "online") this.#tell(session.device, true, nowMs);
+  }
+
   /** Logs a device out; the session lingers to repeat its answer. */
   leave(session: Session, nowMs: number): void {
     if (session.state === "online") this.#tell(session.device, false, nowMs);
     session.state = "left";
     this.#offers.withdrawAll(session);
+    this.#watches.removeAll(session);
     session.leftAtMs = nowMs;
     this.#sessions.noteAway(session, true);
     this.#setTimer(session);
@@ -81,12 +96,30 @@ export class Presence {
 
   /**
    * Ends a session and tells its device why, once. With `handOver` the device has another session already, and stays
-   * what that one says.
+   * what that one says; `elsewhere` is where it may log in instead.
    */
-  end(session: Session, code: ErrorCode, nowMs: number, handOver = false): void {
-    if (session.state !== "left") session.send(this.#outbox, 0, { kind: "close", code: errorCodes[code].wire });
+  end(
+    session: Session,
+    code: ErrorCode,
+    nowMs: number,
+    { handOver = false, elsewhere = [] }: { readonly handOver?: boolean; readonly elsewhere?: readonly Endpoint[] } =
+      {},
+  ): void {
+    if (session.state !== "left") {
+      session.send(this.#outbox, 0, { kind: "close", code: errorCodes[code].wire, elsewhere });
+    }
     if (session.state === "online" && !handOver) this.#tell(session.device, false, nowMs);
     this.#drop(session);
+  }
+
+  /**
+   * Ends a session for a newer one at another coordinator. What was told of this one may have come to the store after what was told
+   * of that one, so it is taken back; then calls.
+   */
+  endElsewhere(session: Session, nowMs: number, then: () => void): void {
+    const wasOnline = session.state === "online";
+    this.end(session, "sessionEnded", nowMs, { handOver: true });
+    if (wasOnline) this.#tell(session.device, false, nowMs, then);
   }
 
   /** Does what is due. */
@@ -126,17 +159,25 @@ export class Presence {
   #drop(session: Session): void {
     session.state = "ended";
     this.#offers.withdrawAll(session);
+    this.#watches.removeAll(session);
     this.#sessions.remove(session);
     this.#timers.set(session, Infinity);
   }
 
-  #tell(device: number, online: boolean, nowMs: number): void {
+  #tell(device: number, online: boolean, nowMs: number, then = () => {}): void {
     this.#untold.delete(device);
-    this.#outbox.store("presence", { device, online, nowMs }, (answer, answeredAtMs) => {
+    const at = online && this.#tellsPlaces ? this.#placeOf(device) : null;
+    this.#outbox.store("presence", { device, online, at, nowMs }, (answer, answeredAtMs) => {
+      then();
       if (answer.ok || (answer.error.code !== "busy" && answer.error.code !== "io")) return;
       const now = this.#sessions.findDevice(device)?.state === "online";
       this.#untold.set(device, now);
       this.#tellAtMs = Math.min(this.#tellAtMs, answeredAtMs + tellAgainMs);
     });
+  }
+
+  #placeOf(device: number): Endpoint | null {
+    const session = this.#sessions.findDevice(device);
+    return session?.reachable === "yes" ? { ip: session.endpoint.ip, port: session.tcpPort } : null;
   }
 }

@@ -8,6 +8,7 @@ import { limits } from "../../core/limits.ts";
 import type { Content, DeviceId } from "../../core/ids.ts";
 import type { Random } from "../../session/random.ts";
 import { Requests } from "../../session/requests.ts";
+import type { Message } from "../../wire/message.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Session } from "./session.ts";
 import type { Timers } from "./timers.ts";
@@ -33,11 +34,25 @@ export class Pushes {
     }
   }
 
+  /** Tells a device that its share list may have changed. */
+  mentionList(session: Session, nowMs: number): void {
+    this.#push(session, [], [], nowMs);
+  }
+
   /** Tells a holder to end its uploads to these devices. */
   revokeDevices(session: Session, devices: readonly DeviceId[], nowMs: number): void {
     for (let at = 0; at < devices.length; at += revokedMax) {
       this.#push(session, [], devices.slice(at, at + revokedMax), nowMs);
     }
+  }
+
+  /** Tells a peer what a standing search found; false if it is told of too much already. It is kept for as long as the session. */
+  found(session: Session, message: Message, nowMs: number): boolean {
+    const requests = this.#requestsOf(session);
+    if (requests.size >= limits.pushesPerSessionMax) return false;
+    requests.add(0, message, nowMs, limits.sessionMs);
+    this.flush(session, nowMs);
+    return true;
   }
 
   #push(session: Session, contents: readonly Content[], devices: readonly DeviceId[], nowMs: number): void {
@@ -47,9 +62,11 @@ export class Pushes {
     this.flush(session, nowMs);
   }
 
-  /** Notes a peer's answer. */
-  settle(session: Session, transaction: number, nowMs: number): void {
-    if (session.requests?.settle(transaction, nowMs) !== undefined) this.flush(session, nowMs);
+  /** Notes a peer's answer; what it answered, if anything. */
+  settle(session: Session, transaction: number, nowMs: number): Message | undefined {
+    const settled = session.requests?.settle(transaction, nowMs);
+    if (settled !== undefined) this.flush(session, nowMs);
+    return settled?.message;
   }
 
   /** Sends what is due, drops what is too old, and sets the timer for the rest. */

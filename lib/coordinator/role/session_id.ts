@@ -4,8 +4,8 @@
  * @see RFC 9000 §10.3. Spec: PROTOCOL.md "Sessions".  (pure)
  */
 
-import { createHmac } from "node:crypto";
-import { type Bytes, utf8 } from "../../core/bytes.ts";
+import { type Bytes, concatBytes, parseHex, utf8 } from "../../core/bytes.ts";
+import { keyedHash, numberOf } from "../../session/keyed_hash.ts";
 import type { Random } from "../../session/random.ts";
 import { envelopeSizes } from "../../wire/envelope.ts";
 
@@ -37,13 +37,11 @@ export class SessionIds {
   resetToken(id: bigint): Bytes {
     const data = new Uint8Array(8);
     new DataView(data.buffer).setBigUint64(0, id);
-    const mac = createHmac("sha256", this.#key).update(utf8("reset")).update(data).digest();
-    return new Uint8Array(mac.subarray(0, envelopeSizes.resetToken));
+    const mac = keyedHash(this.#key, concatBytes(utf8("reset"), data));
+    return parseHex(mac.slice(0, 2 * envelopeSizes.resetToken))!;
   }
 
   #mark(high: number): number {
-    const data = new Uint8Array(4);
-    new DataView(data.buffer).setUint32(0, high);
-    return createHmac("sha256", this.#key).update(utf8("id")).update(data).digest().readUInt32BE(0);
+    return numberOf(keyedHash(this.#key, Uint8Array.of(high >>> 24, high >>> 16, high >>> 8, high)));
   }
 }

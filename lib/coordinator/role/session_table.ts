@@ -11,8 +11,8 @@ import type { Session } from "./session.ts";
 export class SessionTable {
   readonly #byId = new Map<bigint, Session>();
   readonly #byDevice = new Map<number, Session>();
-  readonly #byDeviceId = new Map<DeviceId, Set<Session>>();
-  readonly #byAccount = new Map<string, Set<Session>>();
+  readonly #byDeviceId = new Map<DeviceId, readonly Session[]>();
+  readonly #byAccount = new Map<string, readonly Session[]>();
   /** In the order in which they went away. */
   readonly #away = new Set<Session>();
 
@@ -26,6 +26,11 @@ export class SessionTable {
 
   findDevice(device: number): Session | undefined {
     return this.#byDevice.get(device);
+  }
+
+  /** The sessions that are there longest, up to a number. */
+  first(count: number): Iterable<Session> {
+    return this.#byId.values().take(count);
   }
 
   all(): Iterable<Session> {
@@ -44,10 +49,10 @@ export class SessionTable {
 
   /** The session that has to go so that this device can have one; undefined if none has to; the code of the limit if none can. */
   roomFor(foldedAccount: string, deviceId: DeviceId): Session | ErrorCode | undefined {
-    const own = this.#byAccount.get(foldedAccount) ?? new Set<Session>();
+    const own = this.#byAccount.get(foldedAccount) ?? [];
     for (const session of own) if (session.deviceId === deviceId) return session;
-    if (own.size >= limits.sessionsPerAccountMax) {
-      for (const session of this.#away) if (own.has(session)) return session;
+    if (own.length >= limits.sessionsPerAccountMax) {
+      for (const session of this.#away) if (own.includes(session)) return session;
       return "limit";
     }
     if (this.size < limits.sessionsMax) return undefined;
@@ -76,14 +81,13 @@ export class SessionTable {
   }
 }
 
-function addTo<K>(index: Map<K, Set<Session>>, key: K, session: Session): void {
-  const sessions = index.get(key);
-  if (sessions === undefined) index.set(key, new Set([session]));
-  else sessions.add(session);
+/** Arrays, for most devices have one session and no account many: a Set of one costs several times as much. */
+function addTo<K>(index: Map<K, readonly Session[]>, key: K, session: Session): void {
+  index.set(key, [...index.get(key) ?? [], session]);
 }
 
-function removeFrom<K>(index: Map<K, Set<Session>>, key: K, session: Session): void {
-  const sessions = index.get(key);
-  sessions?.delete(session);
-  if (sessions?.size === 0) index.delete(key);
+function removeFrom<K>(index: Map<K, readonly Session[]>, key: K, session: Session): void {
+  const others = (index.get(key) ?? []).filter((one) => one !== session);
+  if (others.length === 0) index.delete(key);
+  else index.set(key, others);
 }

@@ -11,6 +11,8 @@ export interface BucketsOptions {
   readonly capacity: number;
   /** Time in which one token comes back, in milliseconds. */
   readonly tokenMs: number;
+  /** When all of them are empty; without it they are full. */
+  readonly emptyAtMs?: number | undefined;
 }
 
 export class TokenBuckets {
@@ -18,27 +20,28 @@ export class TokenBuckets {
   readonly #tokenMs: number;
   readonly #capacityMs: number;
 
-  constructor({ count, capacity, tokenMs }: BucketsOptions) {
+  constructor({ count, capacity, tokenMs, emptyAtMs }: BucketsOptions) {
     this.#fullAtMs = new Float64Array(count);
     this.#tokenMs = tokenMs;
     this.#capacityMs = capacity * tokenMs;
+    if (emptyAtMs !== undefined) this.#fullAtMs.fill(emptyAtMs + this.#capacityMs);
   }
 
-  /** How long until the bucket has a token, in milliseconds; 0 if it has one. */
-  waitMs(bucket: number, nowMs: number): number {
+  /** How long until the bucket has so many tokens, in milliseconds; 0 if it has them. A full bucket is enough for any number. */
+  waitMs(bucket: number, nowMs: number, tokens = 1): number {
     const fullAtMs = Math.max(this.#fullAtMs[bucket]!, nowMs);
-    return Math.max(0, fullAtMs + this.#tokenMs - this.#capacityMs - nowMs);
+    return Math.max(0, fullAtMs + Math.min(tokens * this.#tokenMs, this.#capacityMs) - this.#capacityMs - nowMs);
   }
 
-  /** Takes a token; false where there is none. */
-  take(bucket: number, nowMs: number): boolean {
-    if (this.waitMs(bucket, nowMs) > 0) return false;
-    this.#fullAtMs[bucket] = Math.max(this.#fullAtMs[bucket]!, nowMs) + this.#tokenMs;
+  /** Takes tokens; false where there are not as many. */
+  take(bucket: number, nowMs: number, tokens = 1): boolean {
+    if (this.waitMs(bucket, nowMs, tokens) > 0) return false;
+    this.#fullAtMs[bucket] = Math.max(this.#fullAtMs[bucket]!, nowMs) + tokens * this.#tokenMs;
     return true;
   }
 
-  /** Gives a token back. */
-  giveBack(bucket: number): void {
-    this.#fullAtMs[bucket]! -= this.#tokenMs;
+  /** Gives tokens back. */
+  giveBack(bucket: number, tokens = 1): void {
+    this.#fullAtMs[bucket]! -= tokens * this.#tokenMs;
   }
 }

@@ -1,6 +1,6 @@
 /**
  * unproven: what is said to addresses that have proven nothing. Laws: 1) no answer is larger than its request (held by tests/coordinator/role/amplification_test.ts);  2) nothing is
- * kept;  3) all these answers together stay under limits.unprovenAnswersPerSecond, above it there is silence.  One bucket for
+ * kept;  3) all these answers together stay under limits.unprovenAnswersPerSecond, and under load are the first to be fewer: there is silence.  One bucket for
  * all: a bucket an address would punish those whose addresses are forged.
  * Spec: PROTOCOL.md "Before an address is proven".  (pure)
  */
@@ -11,14 +11,17 @@ import { encodeCookie, encodeReset, encodeVersions } from "../../wire/envelope.t
 import type { Cookies } from "./cookie.ts";
 import type { Outbox } from "./outbox.ts";
 import type { SessionIds } from "./session_id.ts";
+import type { Shedding } from "./shedding.ts";
 import { TokenBuckets } from "./token_buckets.ts";
 
 export class Unproven {
   readonly #outbox: Outbox;
   readonly #cookies: Cookies;
   readonly #ids: SessionIds;
+  readonly #shedding: Shedding;
+  /** One bucket for answers, one for ids of sessions that are looked at: junk has any number of these. */
   readonly #answers = new TokenBuckets({
-    count: 1,
+    count: 2,
     capacity: limits.unprovenAnswersPerSecond,
     tokenMs: 1000 / limits.unprovenAnswersPerSecond,
   });
@@ -29,10 +32,18 @@ export class Unproven {
     tokenMs: 1000 / limits.strangerLogsPerSecond,
   });
 
-  constructor(outbox: Outbox, cookies: Cookies, ids: SessionIds) {
+  #shedCount = 0;
+
+  constructor(outbox: Outbox, cookies: Cookies, ids: SessionIds, shedding: Shedding) {
+    this.#shedding = shedding;
     this.#outbox = outbox;
     this.#cookies = cookies;
     this.#ids = ids;
+  }
+
+  /** Answers that were not given since the start, for there were too many. */
+  get shedCount(): number {
+    return this.#shedCount;
   }
 
   /** Answers a datagram of `size` bytes of another version, if it is worth an answer. */
@@ -47,7 +58,8 @@ export class Unproven {
 
   /** Answers a sealed datagram of a session that is not there: its reset token if the id is one of ours. */
   answerUnknownSession(from: Endpoint, id: bigint, nowMs: number): void {
-    if (this.#ids.isOurs(id) && this.#spend(nowMs)) {
+    // To know an id takes longer than to receive it, so that is rated too.
+    if (this.#spend(nowMs, 1) && this.#ids.isOurs(id)) {
       this.#outbox.send(from, encodeReset(id, this.#ids.resetToken(id)));
     }
   }
@@ -57,8 +69,9 @@ export class Unproven {
     return this.#logs.take(0, nowMs);
   }
 
-  #spend(nowMs: number): boolean {
-    if (this.#answers.take(0, nowMs)) return true;
+  #spend(nowMs: number, bucket: 0 | 1 = 0): boolean {
+    if (this.#shedding.admits("hello", nowMs) && this.#answers.take(bucket, nowMs)) return true;
+    this.#shedCount++;
     if (this.#logs.take(1, nowMs)) this.#outbox.log({ event: "shed" });
     return false;
   }

@@ -7,11 +7,15 @@ import type { DatabaseSync } from "node:sqlite";
 import { Buffer } from "node:buffer";
 import type { Bytes } from "../../core/bytes.ts";
 import { idBytes } from "../../core/ids.ts";
-import { limits } from "../../core/limits.ts";
 import { emptyShareDigest } from "../../session/share_digest.ts";
 import { foldAccount } from "../../session/opaque.ts";
-import type { StoreOperations } from "../role/store_effects.ts";
-import { prepareQuery, Refusal, refuseNul } from "./sqlite_query.ts";
+import type { DeviceRow as StoredDevice, StoreOperations } from "../role/store_effects.ts";
+import { freeLabel } from "./device_label.ts";
+import { Refusal, refuseNul, refuseStale } from "./refusal.ts";
+import { keysOf, summaryOf, type SummaryRow } from "./rows.ts";
+import type { Role } from "../../wire/message.ts";
+import type { SqliteNames } from "./sqlite_names.ts";
+import { prepareQuery } from "./sqlite_query.ts";
 import type { StoredAccount } from "./store.ts";
 
 type Ask<O extends keyof StoreOperations> = StoreOperations[O]["ask"];
@@ -24,6 +28,8 @@ interface AccountRow {
   readonly disabled: number;
   readonly public_key: Bytes | null;
   readonly sealed_key: Bytes | null;
+  readonly role: Role;
+  readonly rate: number | null;
 }
 
 interface DeviceRow {
@@ -33,33 +39,49 @@ interface DeviceRow {
   readonly certificate: Bytes;
   readonly signature: Bytes | null;
   readonly share_digest: Bytes;
+  readonly login_key: Bytes | null;
 }
 
 function prepareAll(db: DatabaseSync) {
-  const accountColumns = "account, name, record, disabled, public_key, sealed_key";
-  const deviceColumns = "device, account, label, certificate, signature, share_digest";
+  const accountColumns = "account, name, record, disabled, public_key, sealed_key, role, rate";
+  const deviceColumns = "device, account, label, certificate, signature, share_digest, login_key";
   const summary = `
-    SELECT name, disabled, shares, created_at,
+    SELECT name, disabled, shares, created_at, role, shares_max, rate,
       (SELECT count(*) FROM devices d WHERE d.account = a.account) AS devices
     FROM accounts a`;
-  interface SummaryRow {
-    readonly name: string;
-    readonly disabled: number;
-    readonly shares: number;
-    readonly created_at: number;
-    readonly devices: number;
-  }
   return {
     accountByKey: prepareQuery<AccountRow>(db, `SELECT ${accountColumns} FROM accounts WHERE name_key = ?`),
-    insertAccount: prepareQuery(
-      db,
-      "INSERT INTO accounts (name, name_key, record, created_at) VALUES (?, ?, ?, ?)",
-    ),
     replaceRecord: prepareQuery(
       db,
       "UPDATE accounts SET record = ?, public_key = NULL, sealed_key = NULL WHERE account = ?",
     ),
-    clearSignatures: prepareQuery(db, "UPDATE devices SET signature = NULL WHERE account = ?"),
+    revokeDevices: prepareQuery(
+      db,
+      "UPDATE devices SET signature = NULL, login_key = NULL, enrolled_at = NULL WHERE account = ?",
+    ),
+    revokeDevice: prepareQuery<{ readonly device: number }>(
+      db,
+      `UPDATE devices SET signature = NULL, login_key = NULL, enrolled_at = NULL
+       WHERE account = ? AND label = ? RETURNING device`,
+    ),
+    putLoginKey: prepareQuery(db, "UPDATE devices SET login_key = ?, enrolled_at = ? WHERE device = ?"),
+    ownDevices: prepareQuery<Omit<StoredDevice, "online"> & { readonly online: number }>(
+      db,
+      `SELECT d.device AS row, d.label, d.enrolled_at AS enrolledAtMs, o.device IS NOT NULL AS online,
+         d.changed_at AS changedAtMs
+       FROM devices d LEFT JOIN online o ON o.device = d.device
+       WHERE d.account = ? AND d.device > ? ORDER BY d.device LIMIT ?`,
+    ),
+    changeRecord: prepareQuery(db, "UPDATE accounts SET record = ?, sealed_key = ? WHERE account = ?"),
+    needPassword: prepareQuery(
+      db,
+      "UPDATE devices SET login_key = NULL, enrolled_at = NULL WHERE account = ? AND device <> ?",
+    ),
+    setRole: prepareQuery<{ readonly account: number }>(
+      db,
+      "UPDATE accounts SET role = ? WHERE name_key = ? RETURNING account",
+    ),
+    setLimits: prepareQuery(db, "UPDATE accounts SET shares_max = ?, rate = ? WHERE name_key = ?"),
     setDisabled: prepareQuery(db, "UPDATE accounts SET disabled = ? WHERE name_key = ?"),
     deleteAccount: prepareQuery(db, "DELETE FROM accounts WHERE account = ?"),
     putKey: prepareQuery(db, "UPDATE accounts SET public_key = ?, sealed_key = ? WHERE account = ?"),
@@ -76,8 +98,8 @@ function prepareAll(db: DatabaseSync) {
     ),
     insertDevice: prepareQuery(
       db,
-      `INSERT INTO devices (account, device_id, label, certificate, share_digest, changed_at)
-       VALUES (?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO devices (account, device_id, label, certificate, share_digest, changed_at, login_key, enrolled_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     updateDevice: prepareQuery(db, "UPDATE devices SET label = ?, certificate = ? WHERE device = ?"),
     forgetDevice: prepareQuery(
@@ -118,11 +140,13 @@ function prepareAll(db: DatabaseSync) {
 /** Accounts, devices and presence of one open database. */
 export class SqliteAccounts {
   readonly #queries: ReturnType<typeof prepareAll>;
+  readonly #names: SqliteNames;
   readonly #devicesMax: number;
 
   /** @param db With the present schema and the temporary table `online`. */
-  constructor(db: DatabaseSync, devicesPerAccountMax: number) {
+  constructor(db: DatabaseSync, names: SqliteNames, devicesPerAccountMax: number) {
     this.#queries = prepareAll(db);
+    this.#names = names;
     this.#devicesMax = devicesPerAccountMax;
   }
 
@@ -133,17 +157,26 @@ export class SqliteAccounts {
       row?.account ?? 0,
       deviceId === null ? new Uint8Array(32) : idBytes(deviceId),
     );
-    return { record: row?.record ?? null, disabled: row?.disabled === 1, deviceKnown: device !== undefined };
+    return {
+      record: row?.record ?? null,
+      disabled: row?.disabled === 1,
+      deviceKnown: device !== undefined,
+      loginKey: device?.login_key ?? null,
+    };
   }
 
-  enrolDevice({ account, deviceId, label, certificate, nowMs }: Ask<"enrolDevice">): Answer<"enrolDevice"> {
+  enrolDevice(ask: Ask<"enrolDevice">): Answer<"enrolDevice"> {
+    const { account, deviceId, label, certificate, loginKey, record, nowMs } = ask;
     refuseNul(label);
     const owner = this.#queries.accountByKey.get(foldAccount(account));
     if (owner === undefined) throw new Refusal("denied", "there is no such account");
     const known = this.#queries.deviceByKey.get(owner.account, idBytes(deviceId));
+    const hasKey = known?.login_key != null && Buffer.compare(known.login_key, loginKey) === 0;
+    refuseStale(record, owner.record, hasKey);
     const others = this.#queries.labels.all(owner.account).filter((one) => one.device !== known?.device);
     const free = freeLabel(label, new Set(others.map((one) => one.label)));
-    const accountKeys = keysOf(owner);
+    const { name, role, rate } = owner;
+    const ofAccount = { account: name, role, rate, accountKey: keysOf(owner) };
     if (known === undefined) {
       if (others.length >= this.#devicesMax && this.#queries.forgetDevice.run(owner.account).changes === 0) {
         throw new Refusal("limit", `the account has ${others.length} devices`);
@@ -155,11 +188,13 @@ export class SqliteAccounts {
         certificate,
         emptyShareDigest(),
         nowMs,
+        loginKey,
+        nowMs,
       );
       return {
+        ...ofAccount,
         device,
         label: free,
-        accountKey: accountKeys,
         enrolled: false,
         shareDigest: emptyShareDigest(),
         withdrawn: 0,
@@ -168,14 +203,29 @@ export class SqliteAccounts {
     if (free !== known.label || Buffer.compare(certificate, known.certificate) !== 0) {
       this.#queries.updateDevice.run(free, certificate, known.device);
     }
+    if (!hasKey) this.#queries.putLoginKey.run(loginKey, nowMs, known.device);
     return {
+      ...ofAccount,
       device: known.device,
       label: free,
-      accountKey: accountKeys,
       enrolled: known.signature !== null,
       shareDigest: known.share_digest,
       withdrawn: this.#queries.withdrawn.get(known.device)!.count,
     };
+  }
+
+  listDevices({ account, after, limit }: Ask<"listDevices">): Answer<"listDevices"> {
+    const owner = this.#queries.accountByKey.get(foldAccount(account));
+    return this.#queries.ownDevices.all(owner?.account ?? 0, after, limit)
+      .map((row) => ({ ...row, online: row.online === 1 }));
+  }
+
+  revokeDevice({ account, label }: Ask<"revokeDevice">): Answer<"revokeDevice"> {
+    refuseNul(label);
+    const owner = this.#queries.accountByKey.get(foldAccount(account));
+    const revoked = this.#queries.revokeDevice.get(owner?.account ?? 0, label);
+    if (revoked === undefined) throw new Refusal("notFound", "the account has no device of that name");
+    return revoked;
   }
 
   putAccountKey({ account, device, accountKey: offered, signature }: Ask<"putAccountKey">): Answer<"putAccountKey"> {
@@ -203,19 +253,47 @@ export class SqliteAccounts {
 
   account({ account }: Ask<"account">): Answer<"account"> {
     const row = this.#queries.accountByKey.get(foldAccount(account));
-    return row && { account: row.name, publicKey: row.public_key };
+    return row && { account: row.name, publicKey: row.public_key, role: row.role, rate: row.rate };
   }
 
-  put(name: string, record: string, overwrite: boolean, nowMs: number): "added" | "kept" | "replaced" {
+  passwordOf({ account }: Ask<"passwordOf">): Answer<"passwordOf"> {
+    const row = this.#queries.accountByKey.get(foldAccount(account));
+    if (row === undefined) throw new Refusal("denied", "there is no such account");
+    return { record: row.record, accountKey: keysOf(row) };
+  }
+
+  changePassword(ask: Ask<"changePassword">): Answer<"changePassword"> {
+    const { account, device, from, record, accountKey, everywhere } = ask;
+    const row = this.#queries.accountByKey.get(foldAccount(account));
+    const publicKey = accountKey?.publicKey ?? new Uint8Array(0);
+    if (row?.record !== from || Buffer.compare(row.public_key ?? new Uint8Array(0), publicKey) !== 0) {
+      throw new Refusal("changed", "the password was changed meanwhile");
+    }
+    this.#queries.changeRecord.run(record, accountKey?.sealed ?? null, row.account);
+    if (everywhere) this.#queries.needPassword.run(row.account, device);
+    return null;
+  }
+
+  put(name: string, record: string, overwrite: boolean, nowMs: number): "added" | "kept" | "replaced" | "lookAlike" {
     const known = this.#queries.accountByKey.get(foldAccount(name));
     if (known === undefined) {
-      this.#queries.insertAccount.run(name, foldAccount(name), record, nowMs);
+      if (this.#names.refusal(name) !== undefined) return "lookAlike";
+      this.#names.insert({ name, record, role: "member", nowMs });
       return "added";
     }
     if (!overwrite) return "kept";
     this.#queries.replaceRecord.run(record, known.account);
-    this.#queries.clearSignatures.run(known.account);
+    this.#queries.revokeDevices.run(known.account);
     return "replaced";
+  }
+
+  /** The row number of the account whose role it is now. */
+  setRole(name: string, role: Role): number | undefined {
+    return this.#queries.setRole.get(role, foldAccount(name))?.account;
+  }
+
+  setLimits(name: string, sharesMax: number | null, rate: number | null): boolean {
+    return this.#queries.setLimits.run(sharesMax, rate, foldAccount(name)).changes > 0;
   }
 
   setDisabled(name: string, disabled: boolean): boolean {
@@ -244,32 +322,5 @@ export class SqliteAccounts {
 
   list(): readonly StoredAccount[] {
     return this.#queries.summaries.all().map(summaryOf);
-  }
-}
-
-function keysOf(row: AccountRow) {
-  return row.public_key === null || row.sealed_key === null
-    ? null
-    : { publicKey: row.public_key, sealed: row.sealed_key };
-}
-
-function summaryOf(row: {
-  readonly name: string;
-  readonly disabled: number;
-  readonly devices: number;
-  readonly shares: number;
-  readonly created_at: number;
-}): StoredAccount {
-  const { name, disabled, devices, shares, created_at } = row;
-  return { name, disabled: disabled === 1, devices, shares, createdAtMs: created_at };
-}
-
-/** Chooses a device's label: the wished one, or its next free numbered form (`vm-2`); a long one is cut to make room for the number. */
-function freeLabel(wished: string, taken: ReadonlySet<string>): string {
-  for (let number = 1;; number++) {
-    const suffix = number === 1 ? "" : `-${number}`;
-    let base = wished;
-    while (Buffer.byteLength(base + suffix, "utf8") > limits.labelBytesMax) base = [...base].slice(0, -1).join("");
-    if (!taken.has(base + suffix)) return base + suffix;
   }
 }

@@ -7,11 +7,14 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Bytes } from "../../core/bytes.ts";
 import { type Content, contentIdFrom, contentKey, idBytes } from "../../core/ids.ts";
+import { limits } from "../../core/limits.ts";
 import { toggleShare } from "../../session/share_digest.ts";
-import type { ShareEntry } from "../../wire/message.ts";
-import type { StoreOperations } from "../role/store_effects.ts";
-import { foldName } from "./pattern.ts";
-import { prepareQuery, Refusal, refuseNul } from "./sqlite_query.ts";
+import type { Role, ShareEntry } from "../../wire/message.ts";
+import type { AddedShare, StoreOperations } from "../role/store_effects.ts";
+import { foldName } from "../role/pattern.ts";
+import { Refusal, refuseNul } from "./refusal.ts";
+import type { SqliteAudiences } from "./sqlite_audiences.ts";
+import { prepareQuery } from "./sqlite_query.ts";
 
 type Ask<O extends keyof StoreOperations> = StoreOperations[O]["ask"];
 type Answer<O extends keyof StoreOperations> = StoreOperations[O]["answer"];
@@ -23,12 +26,15 @@ interface ShareRow {
   readonly file: number;
   readonly content: number;
   readonly withdrawn: number;
+  readonly audience: number;
+  readonly description: string;
   readonly id: Bytes;
   readonly bytes: number;
 }
 
 function prepareAll(db: DatabaseSync) {
-  const shareColumns = "s.share, s.device, s.name, s.file, s.content, s.withdrawn, c.id, c.bytes";
+  const shareColumns = `s.share, s.device, s.name, s.file, s.content, s.withdrawn, s.audience, s.description,
+    c.id, c.bytes`;
   return {
     device: prepareQuery<{ readonly account: number; readonly share_digest: Bytes }>(
       db,
@@ -39,7 +45,10 @@ function prepareAll(db: DatabaseSync) {
       "SELECT device FROM devices WHERE account = ? ORDER BY device",
     ),
     setDigest: prepareQuery(db, "UPDATE devices SET share_digest = ? WHERE device = ?"),
-    count: prepareQuery<{ readonly shares: number }>(db, "SELECT shares FROM accounts WHERE account = ?"),
+    allowance: prepareQuery<{ readonly shares: number; readonly shares_max: number | null; readonly role: Role }>(
+      db,
+      "SELECT shares, shares_max, role FROM accounts WHERE account = ?",
+    ),
     setCount: prepareQuery(db, "UPDATE accounts SET shares = shares + ? WHERE account = ?"),
 
     content: prepareQuery<{ readonly content: number }>(db, "SELECT content FROM contents WHERE id = ? AND bytes = ?"),
@@ -49,29 +58,51 @@ function prepareAll(db: DatabaseSync) {
       "DELETE FROM contents WHERE content = ?1 AND NOT EXISTS (SELECT 1 FROM files WHERE content = ?1)",
     ),
     file: prepareQuery<{ readonly file: number }>(db, "SELECT file FROM files WHERE name = ? AND content = ?"),
-    insertFile: prepareQuery(db, "INSERT INTO files (name, content) VALUES (?, ?)"),
+    insertFile: prepareQuery(db, "INSERT INTO files (name, content, bytes) VALUES (?, ?, ?)"),
     deleteFile: prepareQuery(
       db,
       "DELETE FROM files WHERE file = ?1 AND NOT EXISTS (SELECT 1 FROM shares WHERE file = ?1)",
     ),
     indexName: prepareQuery(db, "INSERT INTO names (rowid, name) VALUES (?, ?)"),
     unindexName: prepareQuery(db, "DELETE FROM names WHERE rowid = ?"),
+    nameOf: prepareQuery<{ readonly name: string }>(db, "SELECT name FROM files WHERE file = ?"),
+    descriptions: prepareQuery<{ readonly description: string }>(
+      db,
+      `SELECT DISTINCT description FROM shares WHERE file = ? AND description <> ''
+       LIMIT ${limits.descriptionsPerFileMax}`,
+    ),
+    setDescribed: prepareQuery(db, "UPDATE files SET described = ? WHERE file = ?"),
     share: prepareQuery<ShareRow>(
       db,
       `SELECT ${shareColumns} FROM shares s JOIN contents c USING (content) WHERE s.device = ? AND s.name = ?`,
     ),
-    insertShare: prepareQuery(db, "INSERT INTO shares (device, name, file, content) VALUES (?, ?, ?, ?)"),
+    insertShare: prepareQuery(
+      db,
+      `INSERT INTO shares (device, name, file, content, audience, description, shared_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    latest: prepareQuery<{ readonly shared_at: number }>(
+      db,
+      "SELECT shared_at FROM shares ORDER BY share DESC LIMIT 1",
+    ),
+    setDescription: prepareQuery(db, "UPDATE shares SET description = ? WHERE share = ?"),
     setWithdrawn: prepareQuery(db, "UPDATE shares SET withdrawn = ? WHERE share = ?"),
     deleteShare: prepareQuery(db, "DELETE FROM shares WHERE share = ?"),
-    stillShared: prepareQuery<{ readonly share: number }>(
+    /** One for everyone, if there is one. */
+    stillShared: prepareQuery<{ readonly share: number; readonly audience: number }>(
       db,
-      `SELECT s.share FROM contents c JOIN shares s ON s.content = c.content
-       WHERE c.id = ? AND c.bytes = ? AND s.device = ? AND s.withdrawn = 0 LIMIT 1`,
+      `SELECT s.share, s.audience FROM contents c JOIN shares s ON s.content = c.content
+       WHERE c.id = ? AND c.bytes = ? AND s.device = ? AND s.withdrawn = 0 ORDER BY s.audience LIMIT 1`,
     ),
     someShares: prepareQuery<ShareRow>(
       db,
       `SELECT ${shareColumns} FROM shares s JOIN contents c USING (content)
        WHERE s.device IN (SELECT device FROM devices WHERE account = ?) LIMIT ?`,
+    ),
+    someStanding: prepareQuery<ShareRow>(
+      db,
+      `SELECT ${shareColumns} FROM shares s JOIN contents c USING (content)
+       WHERE s.device IN (SELECT device FROM devices WHERE account = ?) AND s.withdrawn = 0 LIMIT ?`,
     ),
   };
 }
@@ -92,24 +123,31 @@ interface ListChange {
 /** The shares of one open database. */
 export class SqliteShares {
   readonly #queries: ReturnType<typeof prepareAll>;
+  readonly #audiences: SqliteAudiences;
   readonly #sharesPerAccountMax: number;
 
   /** @param db With the present schema. */
-  constructor(db: DatabaseSync, sharesPerAccountMax: number) {
+  constructor(db: DatabaseSync, audiences: SqliteAudiences, sharesPerAccountMax: number) {
     this.#queries = prepareAll(db);
+    this.#audiences = audiences;
     this.#sharesPerAccountMax = sharesPerAccountMax;
   }
 
-  share({ device, entries }: Ask<"share">): Answer<"share"> {
+  share({ device, entries, nowMs }: Ask<"share">): Answer<"share"> {
     const change = this.#openList(device);
-    for (const entry of entries) this.#put(change, entry);
-    if (change.rows > 0) {
-      const { shares } = this.#queries.count.get(change.account)!;
-      if (shares + change.rows > this.#sharesPerAccountMax) {
-        throw new Refusal("limit", `an account shares at most ${this.#sharesPerAccountMax} files`);
-      }
+    const { shares, shares_max, role } = this.#queries.allowance.get(change.account)!;
+    if (role === "readOnly") throw new Refusal("readOnly", "this account may search and fetch, not share");
+    // Shares grow older by their numbers, also where the clock was set back.
+    const sharedAtMs = Math.max(nowMs, this.#queries.latest.get()?.shared_at ?? 0);
+    const added = entries.flatMap((entry, at) => {
+      const put = this.#put(change, entry, sharedAtMs);
+      return put === undefined ? [] : [{ entry: at, ...put }];
+    });
+    const sharesMax = shares_max ?? this.#sharesPerAccountMax;
+    if (change.rows > 0 && shares + change.rows > sharesMax) {
+      throw new Refusal("limit", `this account shares at most ${sharesMax} files`);
     }
-    return { shareDigest: change.digest, ended: this.#closeList(change) };
+    return { shareDigest: change.digest, ...this.#closeList(change), added };
   }
 
   remove({ device, names, scope }: Ask<"remove">): Answer<"remove"> {
@@ -125,25 +163,27 @@ export class SqliteShares {
         this.#end(change, known, change.device === device ? "delete" : "withdraw");
       }
     }
-    const lists = changes.map((change) => ({ change, ended: this.#closeList(change) }));
+    const lists = changes.map((change) => ({ change, left: this.#closeList(change) }));
     return {
       count,
-      devices: lists.filter(({ change }) => change.changed).map(({ change, ended }) => ({
+      devices: lists.filter(({ change }) => change.changed).map(({ change, left }) => ({
         device: change.device,
         shareDigest: change.digest,
-        ended,
+        ...left,
       })),
     };
   }
 
-  /** Deletes up to `limit` shares of an account, and says how many. */
-  removeShares(account: number, limit: number): number {
-    const rows = this.#queries.someShares.all(account, limit);
+  /** Deletes up to `limit` shares of an account, or withdraws them until their devices have heard of it; says how many. */
+  removeShares(account: number, limit: number, how: "delete" | "withdraw"): number {
+    const rows = how === "delete"
+      ? this.#queries.someShares.all(account, limit)
+      : this.#queries.someStanding.all(account, limit);
     const changes = new Map<number, ListChange>();
     for (const row of rows) {
       const change = changes.get(row.device) ?? this.#openList(row.device);
       changes.set(row.device, change);
-      this.#end(change, row, "delete");
+      this.#end(change, row, how);
     }
     for (const change of changes.values()) this.#closeList(change);
     return rows.length;
@@ -160,49 +200,82 @@ export class SqliteShares {
     return { device, account, digest, changed: false, rows: 0, gone: new Map() };
   }
 
-  /** Writes what changed; returns the contents that the device no longer shares under any name. */
-  #closeList(change: ListChange): Content[] {
+  /** Writes what changed; tells of the contents of which a share went. */
+  #closeList(change: ListChange): Pick<Answer<"share">, "ended" | "narrowed"> {
     if (change.changed) this.#queries.setDigest.run(change.digest, change.device);
     if (change.rows !== 0) this.#queries.setCount.run(change.rows, change.account);
-    return [...change.gone.values()].filter(({ id, bytes }) =>
-      this.#queries.stillShared.get(idBytes(id), bytes, change.device) === undefined
-    );
+    const ended: Content[] = [];
+    const narrowed: number[] = [];
+    for (const content of change.gone.values()) {
+      const left = this.#queries.stillShared.get(idBytes(content.id), content.bytes, change.device);
+      if (left === undefined) ended.push(content);
+      else if (left.audience !== 0) narrowed.push(left.share);
+    }
+    return { ended, narrowed };
   }
 
-  #put(change: ListChange, entry: ShareEntry): void {
-    refuseNul(entry.name);
-    const known = this.#queries.share.get(change.device, entry.name);
-    if (known !== undefined && known.bytes === entry.bytes && contentIdFrom(known.id) === entry.id) {
-      if (known.withdrawn === 1) {
-        this.#queries.setWithdrawn.run(0, known.share);
-        toggle(change, entry);
-      }
-      return;
+  /** Puts an entry; what is new of it, if anything. */
+  #put(change: ListChange, entry: ShareEntry, sharedAtMs: number): Omit<AddedShare, "entry"> | undefined {
+    const { name, audience, description } = entry;
+    refuseNul(name);
+    refuseNul(description);
+    const known = this.#queries.share.get(change.device, name);
+    const isSameContent = known?.withdrawn === 0 && known.bytes === entry.bytes && contentIdFrom(known.id) === entry.id;
+    if (isSameContent && known.audience === this.#audiences.find(change.account, audience)) {
+      if (known.description !== description) this.#describe(change, known, entry);
+      return undefined;
     }
-    // A changed file is another share: a ticket for the old one must not be one for the new one.
+    // A changed file, or one for others, is another share: a ticket for the old one must not be one for the new one.
     if (known !== undefined) this.#end(change, known, "delete");
     const content = this.#contentRow(entry);
-    this.#queries.insertShare.run(change.device, entry.name, this.#fileRow(entry.name, content), content);
+    const file = this.#fileRow(entry, content);
+    const number = this.#audiences.put(change.account, audience);
+    const { lastInsertRowid: share } = this.#queries.insertShare.run(
+      change.device,
+      name,
+      file,
+      content,
+      number,
+      description,
+      sharedAtMs,
+    );
+    if (description !== "") this.#index(file);
     toggle(change, entry);
     change.rows++;
+    return { share };
+  }
+
+  #describe(change: ListChange, row: ShareRow, entry: ShareEntry): void {
+    toggle(change, this.#entryOf(row));
+    toggle(change, entry);
+    this.#queries.setDescription.run(entry.description, row.share);
+    this.#index(row.file);
   }
 
   #end(change: ListChange, row: ShareRow, how: "delete" | "withdraw"): void {
     if (row.withdrawn === 0) {
-      const content = { id: contentIdFrom(row.id), bytes: row.bytes };
-      toggle(change, { ...content, name: row.name });
-      change.gone.set(contentKey(content), content);
+      const entry = this.#entryOf(row);
+      toggle(change, entry);
+      change.gone.set(contentKey(entry), { id: entry.id, bytes: entry.bytes });
     }
     if (how === "withdraw") {
       if (row.withdrawn === 0) this.#queries.setWithdrawn.run(1, row.share);
       return;
     }
     this.#queries.deleteShare.run(row.share);
+    this.#audiences.drop(row.audience);
     change.rows--;
     if (this.#queries.deleteFile.run(row.file).changes > 0) {
       this.#queries.unindexName.run(row.file);
       this.#queries.deleteContent.run(row.content);
+    } else if (row.description !== "") {
+      this.#index(row.file);
     }
+  }
+
+  /** A share as its device told it. */
+  #entryOf({ name, id, bytes, audience, description }: ShareRow): ShareEntry {
+    return { name, id: contentIdFrom(id), bytes, audience: this.#audiences.told(audience), description };
   }
 
   #contentRow({ id, bytes }: Content): number {
@@ -211,12 +284,21 @@ export class SqliteShares {
       this.#queries.insertContent.run(raw, bytes).lastInsertRowid;
   }
 
-  #fileRow(name: string, content: number): number {
+  #fileRow({ name, bytes }: ShareEntry, content: number): number {
     const known = this.#queries.file.get(name, content);
     if (known !== undefined) return known.file;
-    const { lastInsertRowid: file } = this.#queries.insertFile.run(name, content);
+    const { lastInsertRowid: file } = this.#queries.insertFile.run(name, content, bytes);
     this.#queries.indexName.run(file, foldName(name));
     return file;
+  }
+
+  /** Indexes a file anew under its name and what it is described as; whoever finds it so looks whether he may see that description. */
+  #index(file: number): void {
+    const { name } = this.#queries.nameOf.get(file)!;
+    const texts = this.#queries.descriptions.all(file).map(({ description }) => description);
+    this.#queries.unindexName.run(file);
+    this.#queries.indexName.run(file, [name, ...texts].map(foldName).join("\n"));
+    this.#queries.setDescribed.run(texts.length > 0 ? 1 : 0, file);
   }
 }
 

@@ -1,5 +1,5 @@
-import { assertEquals } from "@std/assert";
-import { addressBlock, isOfferable } from "../../../lib/coordinator/role/address.ts";
+import { assertEquals, assertNotEquals } from "@std/assert";
+import { addressBlock, isOfferable, singleAddress, wideAddressBlock } from "../../../lib/coordinator/role/address.ts";
 
 Deno.test("addressBlock() is the /24 of IPv4 and the /64 of IPv6, however it is written", () => {
   for (
@@ -17,6 +17,14 @@ Deno.test("addressBlock() is the /24 of IPv4 and the /64 of IPv6, however it is 
       ["fe80::1%eth0", "fe80:0:0:0"],
     ] as const
   ) assertEquals(addressBlock(ip), block, ip);
+});
+
+Deno.test("singleAddress() is what one machine has, wideAddressBlock() what its network has", () => {
+  assertEquals(singleAddress("198.51.100.7"), "198.51.100.7");
+  assertEquals(singleAddress("2001:db8::7"), singleAddress("2001:db8::ffff:8"));
+  assertNotEquals(singleAddress("2001:db8::7"), singleAddress("2001:db8:0:1::7"));
+  assertEquals(wideAddressBlock("198.51.100.7"), "198.51");
+  assertEquals(wideAddressBlock("2001:db8:0:1::7"), "2001:db8:0");
 });
 
 Deno.test("isOfferable() offers loopback on loopback alone and private addresses to private ones", () => {

@@ -1,12 +1,13 @@
-/** TICKETS and REPORT: what a peer asks about a holder that it knows. */
+/** SET_TICKET and REPORT: what a peer asks about a holder that it knows. */
 
-import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { errorCodes } from "../../../lib/core/errors.ts";
 import type { Content } from "../../../lib/core/ids.ts";
 import { limits } from "../../../lib/core/limits.ts";
-import { openTicket, sealTicket, ticketDay } from "../../../lib/session/ticket.ts";
+import { hashSet, openSetTicket, openTicket, sealTicket, ticketDay } from "../../../lib/session/ticket.ts";
 import type { HolderEntry, Message, MessageOf } from "../../../lib/wire/message.ts";
 import { contentIdOf, type Lab, labWith, type PeerOptions, ScriptedPeer } from "./lab.ts";
+import { forEveryone } from "../../../lib/core/audience.ts";
 
 const first = new Uint8Array(0);
 const denied = errorCodes.denied.wire;
@@ -21,14 +22,17 @@ function joined(lab: Lab, account: string, device: number, options: PeerOptions 
 
 function sharing(lab: Lab, account: string, device: number, ...bytes: readonly number[]): ScriptedPeer {
   const holder = joined(lab, account, device);
-  for (const byte of bytes) holder.ask({ kind: "share", entries: [{ name: `${byte}.bin`, ...content(byte) }] });
+  for (const byte of bytes) {
+    holder.ask({ kind: "share", entries: [{ name: `${byte}.bin`, ...content(byte), ...forEveryone }] });
+  }
   return holder;
 }
 
-function tickets(asking: ScriptedPeer, holder: ScriptedPeer, ...bytes: readonly number[]) {
-  return asking.askFor("ticketsAre", { kind: "tickets", deviceId: holder.deviceId, contents: bytes.map(content) })
-    .tickets;
+function setTicket(asking: ScriptedPeer, holder: ScriptedPeer, ...bytes: readonly number[]): MessageOf<"setTicketIs"> {
+  return asking.askFor("setTicketIs", { kind: "setTicket", deviceId: holder.deviceId, contents: bytes.map(content) });
 }
+
+const nothing: MessageOf<"setTicketIs"> = { kind: "setTicketIs", ticket: null, covered: 0 };
 
 function located(asking: ScriptedPeer, byte = 1): readonly HolderEntry[] {
   const all: HolderEntry[] = [];
@@ -46,45 +50,37 @@ function codeOf(message: Message): number {
   return message.code;
 }
 
-Deno.test("TICKETS has a ticket for each content that the device shares, and null for the others, in order", () => {
+Deno.test("SET_TICKET brings one ticket, for those contents that the device shares, in order", () => {
   const lab = labWith("ada", "bob");
   const holder = sharing(lab, "ada", 1, 1, 2, 3);
   sharing(lab, "ada", 2, 4);
   const asking = joined(lab, "bob", 3);
-  const [two, none, missing, one] = tickets(asking, holder, 2, 4, 99, 1);
-  assertEquals([none, missing], [null, null], "another's, and nobody's");
+  lab.clear();
+  const { ticket, covered } = setTicket(asking, holder, 2, 4, 99, 1);
+  assertEquals(lab.asked.map(({ operation }) => operation), ["sharesOf"]);
+  assertEquals(covered, 0b1001, "not another's, and not nobody's");
   const { ticketKeys } = holder.askFor("alive", holder.status());
-  for (const [ticket, byte] of [[two!, 2], [one!, 1]] as const) {
-    const opened = openTicket(ticketKeys, ticket!);
-    assert(opened.ok);
-    const { share, ...rest } = opened.value;
-    assertGreaterOrEqual(share, 1);
-    assertEquals(rest, {
+  assertEquals(openSetTicket(ticketKeys, ticket!), {
+    ok: true,
+    value: {
       account: "bob",
       deviceId: asking.deviceId,
-      ...content(byte),
+      setHash: hashSet([content(2), content(1)]),
       expiresAtMs: lab.nowMs + limits.ticketMs,
-    });
-  }
+    },
+  });
+  assert(!openTicket(ticketKeys, ticket!).ok, "it opens as no ticket for a content");
 });
 
-Deno.test("TICKETS asks the store once, and answers as long a prefix as fits", () => {
-  const lab = labWith("ada", "bob");
-  const all = Array.from({ length: 24 }, (_, i) => i + 1);
-  const holder = sharing(lab, "ada", 1, ...all);
-  const asking = joined(lab, "bob", 3);
-  lab.clear();
-  const answer = tickets(asking, holder, ...all);
-  assertEquals(lab.asked.map(({ operation }) => operation), ["sharesOf"]);
-  assertEquals(answer.length, 9, "files of 16 KiB, an account of three letters");
-  assert(answer.every((ticket) => ticket !== null));
-  assertEquals(tickets(asking, holder, 99, ...all, 98).length, 10, "null costs next to nothing");
+Deno.test("SET_TICKET covers as many contents as a question holds, whatever the account's name", () => {
   const long = "n".repeat(limits.accountBytesMax);
-  const lab2 = labWith("ada", long);
-  assertEquals(tickets(joined(lab2, long, 3), sharing(lab2, "ada", 1, ...all), ...all).length, 6);
+  const lab = labWith("ada", long);
+  const all = Array.from({ length: limits.setMax }, (_, i) => i + 1);
+  const holder = sharing(lab, "ada", 1, ...all);
+  assertEquals(setTicket(joined(lab, long, 3), holder, ...all).covered, 2 ** limits.setMax - 1);
 });
 
-Deno.test("TICKETS of a device that is away, unreachable, not there, or the asking one are null without a question to the store", () => {
+Deno.test("SET_TICKET for a device that is away, unreachable, not there, or the asking one is null without a question to the store", () => {
   const lab = labWith("ada", "bob");
   const away = sharing(lab, "ada", 1, 1);
   away.ask({ kind: "leave" });
@@ -92,36 +88,35 @@ Deno.test("TICKETS of a device that is away, unreachable, not there, or the aski
   const unreachable = sharing(lab, "ada", 2, 1);
   lab.reachable = true;
   const own = joined(lab, "ada", 5, { endpoint: { ip: "192.168.1.5", port: 4002 } });
-  own.ask({ kind: "share", entries: [{ name: "1.bin", ...content(1) }] });
+  own.ask({ kind: "share", entries: [{ name: "1.bin", ...content(1), ...forEveryone }] });
   const asking = sharing(lab, "bob", 3, 1);
   const stranger = new ScriptedPeer(lab, { device: 77 });
   lab.clear();
   for (const holder of [away, unreachable, own, asking, stranger]) {
-    assertEquals(tickets(asking, holder, 1, 2), [null, null]);
+    assertEquals(setTicket(asking, holder, 1, 2), nothing);
   }
   assertEquals(lab.asked, []);
-  assertEquals(tickets(asking, stranger), []);
 });
 
-Deno.test("TICKETS of a partial holder are null, and a device that is not signed gets none", () => {
+Deno.test("SET_TICKET for a partial holder is null, and a device that is not signed gets none", () => {
   const lab = labWith("ada", "bob");
   const holder = sharing(lab, "ada", 1, 1);
   const fetching = joined(lab, "bob", 2);
   fetching.ask({ kind: "locate", content: content(1), offer: true, cursor: first });
-  assertEquals(tickets(joined(lab, "bob", 3), fetching, 1), [null]);
+  assertEquals(setTicket(joined(lab, "bob", 3), fetching, 1), nothing);
   const unsigned = new ScriptedPeer(lab, { account: "bob", device: 4 });
   unsigned.logIn();
-  assertEquals(codeOf(unsigned.ask({ kind: "tickets", deviceId: holder.deviceId, contents: [content(1)] })), denied);
+  assertEquals(codeOf(unsigned.ask({ kind: "setTicket", deviceId: holder.deviceId, contents: [content(1)] })), denied);
 });
 
-Deno.test("a holder that gave tickets by TICKETS is told when their account ends", () => {
+Deno.test("a holder for which a set was given is told when the account ends", () => {
   const lab = labWith("ada", "bob");
   const holder = sharing(lab, "ada", 1, 1);
   const asking = joined(lab, "bob", 3);
-  tickets(asking, holder, 99);
+  setTicket(asking, holder, 99);
   assertEquals(holder.read(lab.input({ kind: "accountChanged", account: "bob", code: "disabled" })), []);
   const again = joined(lab, "bob", 3);
-  tickets(again, holder, 1);
+  setTicket(again, holder, 1);
   const sent = lab.input({ kind: "accountChanged", account: "bob", code: "disabled" });
   assertEquals(holder.read(sent).map(({ message }) => message.kind), ["revoke"]);
 });
@@ -221,7 +216,9 @@ Deno.test("REPORT is denied without a ticket that the coordinator sealed for tha
   const holder = sharing(lab, "ada", 1, 1);
   sharing(lab, "ada", 2, 1);
   const bob = joined(lab, "bob", 10);
-  const [one, two] = located(bob) as [HolderEntry, HolderEntry];
+  const all = located(bob);
+  const one = all.find(({ deviceId }) => deviceId === holder.deviceId)!;
+  const two = all.find(({ deviceId }) => deviceId !== holder.deviceId)!;
   const refused = (message: Message, by = bob) => assertEquals(codeOf(by.ask(message)), denied);
   refused(report(one, { deviceId: two.deviceId }));
   refused(report(one, { ticket: one.ticket.map((byte, i) => i === 40 ? byte ^ 1 : byte) }));

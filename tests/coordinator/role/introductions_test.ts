@@ -4,9 +4,10 @@ import { limits } from "../../../lib/core/limits.ts";
 import { openTicket } from "../../../lib/session/ticket.ts";
 import type { HolderEntry, Message, MessageOf } from "../../../lib/wire/message.ts";
 import { contentIdOf, type Lab, labWith, type PeerOptions, ScriptedPeer } from "./lab.ts";
+import { forEveryone } from "../../../lib/core/audience.ts";
 
 const content = { id: contentIdOf(7), bytes: 1007 };
-const share: Message = { kind: "share", entries: [{ name: "a.txt", ...content }] };
+const share: Message = { kind: "share", entries: [{ name: "a.txt", ...content, ...forEveryone }] };
 const locate: MessageOf<"locate"> = { kind: "locate", content, offer: false, cursor: new Uint8Array(0) };
 
 function holderOf(lab: Lab, options: PeerOptions): ScriptedPeer {
@@ -239,7 +240,7 @@ Deno.test("pushes that wait for one session are bounded", () => {
   const other = new ScriptedPeer(lab, { device: 2 }).join();
   const peer = new ScriptedPeer(lab).join();
   for (let i = 0; i < limits.pushesPerSessionMax + 20; i++) {
-    other.ask({ kind: "share", entries: [{ name: "a", id: contentIdOf(i % 256), bytes: 10 + i }] });
+    other.ask({ kind: "share", entries: [{ name: "a", id: contentIdOf(i % 256), bytes: 10 + i, ...forEveryone }] });
     peer.ask({ kind: "remove", names: ["a"], scope: "account" });
   }
   const pushed = new Set<number>();

@@ -19,6 +19,13 @@ Deno.test("IssuedTickets tells an account's devices by holder, once, without the
   assertEquals([...issued.takeAccount("bob", 50)], [[101, ["3"]]]);
 });
 
+Deno.test("IssuedTickets tells the devices of several accounts together", () => {
+  const issued = new IssuedTickets();
+  for (const [at, account] of ["ada", "bob", "eve"].entries()) issued.note(fetcher(account, at + 1), 100, 50, 0);
+  assertEquals([...issued.takeAccounts(new Set(["ada", "eve", "nobody"]), 0)], [[100, ["1", "3"]]]);
+  assertEquals(issued.devicesAt(100, 0), [2]);
+});
+
 Deno.test("IssuedTickets keeps a pair until its last ticket ends, and is bounded", () => {
   const issued = new IssuedTickets();
   issued.note(fetcher("ada", 1), 7, 400, 0);

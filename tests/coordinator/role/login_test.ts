@@ -20,13 +20,14 @@ Deno.test("a login with the right password becomes a session, enrolled only afte
   assertEquals(message.observed, peer.endpoint);
   assertEquals(message.timeMs, lab.nowMs);
   assertEquals(message.sharesMatch, true);
-  assertEquals(lab.asked.map(({ operation }) => operation), ["credential", "account", "enrolDevice", "presence"]);
+  assertEquals(lab.asked.map(({ operation }) => operation), ["credential", "enrolDevice", "presence"]);
   assertEquals(lab.logs.map(({ event }) => event), ["loggedIn"]);
   assertEquals(lab.role.figures(), {
     sessions: 1,
     pendingLogins: 0,
     datagramsIn: 3,
     datagramsRefused: 0,
+    datagramsShed: 0,
     logins: 1,
     offers: 0,
     reports: 0,
@@ -195,13 +196,20 @@ Deno.test("a newer login of the same device ends the older session and tells it;
   lab.clear();
   again.logIn();
   const closed = first.read(lab.sent.filter(({ to }) => to.ip === first.endpoint.ip));
-  assertEquals(closed, [{ transaction: 0, message: { kind: "close", code: errorCodes.sessionEnded.wire } }]);
+  assertEquals(closed, [{
+    transaction: 0,
+    message: { kind: "close", code: errorCodes.sessionEnded.wire, elsewhere: [] },
+  }]);
   assertEquals(lab.role.figures().sessions, 2);
   assertEquals(second.ask(second.status()).kind, "alive");
   assertEquals(again.ask(again.status()).kind, "alive");
   assertEquals(lab.logs.map(({ event }) => event), ["replaced", "loggedIn"]);
+  again.ask({ kind: "leave" });
+  again.logIn();
+  const lately = lab.logs.slice(2).map(({ event }) => event);
+  assertEquals(lately, ["loggedOut", "loggedIn"], "who has left is not replaced");
   const told = lab.asked.flatMap((one) => one.operation === "presence" ? [one.ask.online] : []);
-  assertEquals(told, [true], "the device was never away");
+  assertEquals(told, [true, false, true], "the device was away when it had left, and never else");
 });
 
 Deno.test("the same device key in two accounts has two sessions", () => {
@@ -282,15 +290,13 @@ Deno.test("an account that is changed loses its pending logins", () => {
 
 Deno.test("an account that is changed while its device is being enrolled gets no session", () => {
   const lab = labWith("ada");
-  for (const operation of ["account", "enrolDevice"]) {
-    const peer = new ScriptedPeer(lab);
-    const finish = peer.makeFinish(peer.begin()!)!;
-    lab.holds = (ask) => ask.operation === operation;
-    assertEquals(lab.deliver(peer.endpoint, finish), []);
-    lab.input({ kind: "accountChanged", account: "ada", code: "disabled" });
-    assertEquals(lab.release(), []);
-    assertEquals(lab.role.figures().sessions, 0);
-  }
+  const peer = new ScriptedPeer(lab);
+  const finish = peer.makeFinish(peer.begin()!)!;
+  lab.holds = (ask) => ask.operation === "enrolDevice";
+  assertEquals(lab.deliver(peer.endpoint, finish), []);
+  lab.input({ kind: "accountChanged", account: "ada", code: "disabled" });
+  assertEquals(lab.release(), []);
+  assertEquals(lab.role.figures().sessions, 0);
 });
 
 Deno.test("a device is enrolled by the account key's signature of it, and by no other", () => {
@@ -330,9 +336,14 @@ Deno.test("draining tells every peer to come back, and starts no login", () => {
   const bob = new ScriptedPeer(lab, { account: "bob", device: 2 });
   ada.logIn();
   bob.logIn();
-  const sent = lab.input({ kind: "drain" });
+  const elsewhere = [{ ip: "192.0.2.7", port: 5000 }];
+  const sent = lab.input({ kind: "drain", elsewhere, atOnce: 100 });
   for (const peer of [ada, bob]) {
-    assertEquals(peer.read(sent).map(({ message }) => message), [{ kind: "close", code: errorCodes.busy.wire }]);
+    assertEquals(peer.read(sent).map(({ message }) => message), [{
+      kind: "close",
+      code: errorCodes.busy.wire,
+      elsewhere,
+    }]);
   }
   assertEquals(lab.role.figures().sessions, 0);
   assertEquals(lab.role.wakeAtMs, Infinity);
@@ -405,7 +416,8 @@ Deno.test("a flood of strangers from many blocks does not push out the login of 
       ke1: new Uint8Array(96),
       device: null,
     });
-    assertEquals(lab.deliver(endpoint, start), []);
+    // Nothing, or that it is busy.
+    for (const { bytes } of lab.deliver(endpoint, start)) expectKind({ to: endpoint, bytes }, "refused");
   }
   assertLessOrEqual(lab.role.figures().pendingLogins, limits.loginsPendingMax);
   assertEquals(owner.one(lab.deliver(owner.endpoint, finish)).message.kind, "authenticated");

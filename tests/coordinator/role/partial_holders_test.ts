@@ -4,9 +4,10 @@ import { limits } from "../../../lib/core/limits.ts";
 import { openTicket } from "../../../lib/session/ticket.ts";
 import type { HolderEntry, MessageOf } from "../../../lib/wire/message.ts";
 import { contentIdOf, type Lab, labWith, type PeerOptions, ScriptedPeer } from "./lab.ts";
+import { forEveryone } from "../../../lib/core/audience.ts";
 
 const content = { id: contentIdOf(7), bytes: 1007 };
-const share = { kind: "share", entries: [{ name: "a.txt", ...content }] } as const;
+const share = { kind: "share", entries: [{ name: "a.txt", ...content, ...forEveryone }] } as const;
 const first = new Uint8Array(0);
 
 function joined(lab: Lab, account: string, device: number, options: PeerOptions = {}): ScriptedPeer {

@@ -112,7 +112,7 @@ Deno.test("a lost session of our own id is reset with the token its peer was tol
   const authenticated = peer.logIn();
   assert(authenticated.kind === "authenticated" && other.kind === "authenticated");
   assertNotEquals(authenticated.resetToken, other.resetToken);
-  lab.input({ kind: "drain" });
+  lab.input({ kind: "drain", elsewhere: [], atOnce: 100 });
   const request = peer.seal(peer.status());
   const sent = lab.deliver(elsewhere, request);
   const reset = expectKind(sent[0], "reset");

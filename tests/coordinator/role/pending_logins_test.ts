@@ -20,6 +20,7 @@ function login(block: string, account = "ada", expiresAtMs = 1_000): PendingLogi
     reply: new Uint8Array(0),
     opaqueState: "",
     spent: undefined,
+    record: "",
     disabled: false,
     finishes: 0,
   };

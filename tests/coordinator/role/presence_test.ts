@@ -83,7 +83,7 @@ Deno.test("a session ends after its time, with a code that lets its peer log in 
   }
   assertEquals(lab.role.figures().sessions, 1);
   const closed = peer.read(lab.wait(silenceMs * 2));
-  assertEquals(closed.map(({ message }) => message), [{ kind: "close", code: errorCodes.timeout.wire }]);
+  assertEquals(closed.map(({ message }) => message), [{ kind: "close", code: errorCodes.timeout.wire, elsewhere: [] }]);
   assertEquals(lab.role.figures().sessions, 0);
   assertEquals(isOnline(lab), false);
 });
@@ -122,7 +122,10 @@ Deno.test("an account that is disabled loses its sessions at once, with the code
   const ada = new ScriptedPeer(lab).join();
   const bob = new ScriptedPeer(lab, { account: "bob", device: 2 }).join();
   const sent = lab.input({ kind: "accountChanged", account: "ADA", code: "disabled" });
-  assertEquals(ada.read(sent), [{ transaction: 0, message: { kind: "close", code: errorCodes.disabled.wire } }]);
+  assertEquals(ada.read(sent), [{
+    transaction: 0,
+    message: { kind: "close", code: errorCodes.disabled.wire, elsewhere: [] },
+  }]);
   assertEquals(isOnline(lab), false);
   assertEquals(bob.ask(bob.status()).kind, "alive");
   expectKind(lab.deliver(ada.endpoint, ada.seal(ada.status()))[0], "reset");

@@ -4,11 +4,14 @@ import { limits } from "../../../lib/core/limits.ts";
 import { emptyShareDigest, toggleShare } from "../../../lib/session/share_digest.ts";
 import type { Message, ShareEntry } from "../../../lib/wire/message.ts";
 import { contentIdOf, type Lab, labWith, ScriptedPeer } from "./lab.ts";
+import { searchFor } from "../../../lib/wire/search_query.ts";
+import { forEveryone } from "../../../lib/core/audience.ts";
+import type { SearchPlace } from "../../../lib/coordinator/role/store_effects.ts";
 
 const first = new Uint8Array(0);
 
 function entry(name: string, byte = 7): ShareEntry {
-  return { name, id: contentIdOf(byte), bytes: 1000 + byte };
+  return { name, id: contentIdOf(byte), bytes: 1000 + byte, ...forEveryone };
 }
 
 function countAsked(lab: Lab, operation: string): number {
@@ -46,6 +49,23 @@ Deno.test("a write whose transaction fell out of the cache is refused, not done 
   assertEquals(lab.asked.length, asked);
 });
 
+Deno.test("an answer is let go when nobody asks for it again, also that of a session which says nothing more", () => {
+  const lab = labWith("ada", "bob");
+  const peer = new ScriptedPeer(lab).join();
+  const bob = new ScriptedPeer(lab, { account: "bob", device: 2 }).join();
+  const share: Message = { kind: "share", entries: [entry("a.txt")] };
+  const transaction = ++peer.transaction;
+  const answered = () => peer.say(share, transaction)[0]!.message;
+  assertEquals(answered(), { kind: "done" });
+  const remove: Message = { kind: "remove", names: ["none"], scope: "device" };
+  lab.nowMs += limits.answersKeptMs - 1;
+  bob.ask(remove);
+  assertEquals(answered(), { kind: "done" });
+  lab.nowMs += 1;
+  bob.ask(remove);
+  assertEquals(codeOf(answered()), errorCodes.protocol.wire);
+});
+
 Deno.test("a read is done again when it is repeated, but not while it is under way", () => {
   const lab = labWith("ada");
   const peer = new ScriptedPeer(lab).join();
@@ -65,7 +85,7 @@ Deno.test("the store questions of one session are bounded, of others not", () =>
   const peer = new ScriptedPeer(lab).join();
   const bob = new ScriptedPeer(lab, { account: "bob", device: 2 }).join();
   lab.holds = ({ operation }) => operation === "search";
-  const search: Message = { kind: "search", mode: "substring", pattern: "x", cursor: first };
+  const search: Message = { kind: "search", ...searchFor("substring", "x"), cursor: first };
   for (let i = 0; i < limits.storeAsksPerSessionMax; i++) assertEquals(peer.say(search), []);
   const refused = peer.ask(search);
   assert(refused.kind === "error");
@@ -98,7 +118,7 @@ Deno.test("a refusal of the store is the request's answer", () => {
       { kind: "remove", names: ["a"], scope: "device" },
       { kind: "listPeers", cursor: first },
       { kind: "listFiles", scope: "device", cursor: first },
-      { kind: "search", mode: "glob", pattern: "*", cursor: first },
+      { kind: "search", ...searchFor("glob", "*"), cursor: first },
       { kind: "locate", content: { id: contentIdOf(7), bytes: 5 }, offer: true, cursor: first },
       { kind: "account", account: "ada" },
     ] as const
@@ -151,7 +171,7 @@ Deno.test("lists come in pages that fit, without a gap or a repeat, and end with
     const request of [
       { kind: "listFiles", scope: "account" },
       { kind: "listFiles", scope: "device" },
-      { kind: "search", mode: "substring", pattern: "file" },
+      { kind: "search", ...searchFor("substring", "file") },
     ] as const
   ) {
     const found: string[] = [];
@@ -169,18 +189,19 @@ Deno.test("lists come in pages that fit, without a gap or a repeat, and end with
 Deno.test("a search that stopped early has a cursor, even behind an empty page, and goes on behind what was looked at", () => {
   const lab = labWith("ada");
   const peer = new ScriptedPeer(lab).join();
-  const afters: number[] = [];
+  const afters: (SearchPlace | null)[] = [];
   const answer = lab.store.answer.bind(lab.store);
+  const place = { key: 0, row: 20_000, part: 0 };
   lab.store.answer = (ask) => {
     if (ask.operation !== "search") return answer(ask);
     afters.push(ask.ask.after);
-    return ok({ rows: [], next: ask.ask.after === 0 ? 20_000 : 0 });
+    return ok({ rows: [], next: ask.ask.after === null ? place : null });
   };
-  const search = { kind: "search", mode: "substring", pattern: "rare" } as const;
+  const search = { kind: "search", ...searchFor("substring", "rare") } as const;
   const page = peer.askFor("files", { ...search, cursor: first });
   assertEquals([page.files.length, page.cursor.length], [0, 24]);
   assertEquals(peer.askFor("files", { ...search, cursor: page.cursor }).cursor.length, 0);
-  assertEquals(afters, [0, 20_000]);
+  assertEquals(afters, [null, place]);
 });
 
 Deno.test("peers are listed in pages of at most 64", () => {
@@ -203,7 +224,7 @@ Deno.test("a cursor that is forged, of another account, query, mode, scope or co
   const ada = new ScriptedPeer(lab).join();
   const bob = new ScriptedPeer(lab, { account: "bob", device: 2 }).join();
   for (let i = 0; i < 40; i++) ada.ask({ kind: "share", entries: [entry(`file ${i} ${"x".repeat(100)}`)] });
-  const search = { kind: "search", mode: "substring", pattern: "file" } as const;
+  const search = { kind: "search", ...searchFor("substring", "file") } as const;
   const { cursor } = ada.askFor("files", { ...search, cursor: first });
   assertEquals(ada.ask({ ...search, cursor }).kind, "files");
   const altered = cursor.slice();
@@ -215,8 +236,8 @@ Deno.test("a cursor that is forged, of another account, query, mode, scope or co
   assertEquals(codeOf(ada.ask({ ...search, cursor: new Uint8Array(24) })), usage);
   assertEquals(codeOf(ada.ask({ ...search, cursor: new Uint8Array(24).fill(255) })), usage);
   assertEquals(codeOf(bob.ask({ ...search, cursor })), usage);
-  assertEquals(codeOf(ada.ask({ ...search, pattern: "fil", cursor })), usage);
-  assertEquals(codeOf(ada.ask({ ...search, mode: "glob", cursor })), usage);
+  assertEquals(codeOf(ada.ask({ ...search, ...searchFor("substring", "fil"), cursor })), usage);
+  assertEquals(codeOf(ada.ask({ ...search, descending: true, cursor })), usage);
   assertEquals(codeOf(ada.ask({ kind: "listFiles", scope: "account", cursor })), usage);
   assertEquals(codeOf(ada.ask({ kind: "listPeers", cursor })), usage);
   const ofAccount = ada.askFor("files", { kind: "listFiles", scope: "account", cursor: first }).cursor;
@@ -248,6 +269,7 @@ Deno.test("a second AUTH in a session is refused", () => {
     certificate: peer.certificate,
     tcpPort: 1,
     shareDigest: emptyShareDigest(),
+    loginKey: peer.loginKey.publicKey,
   };
   assertEquals(codeOf(peer.ask(auth)), errorCodes.protocol.wire);
 });

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { Session } from "../../../lib/coordinator/role/session.ts";
+import { Standing } from "../../../lib/coordinator/role/standing.ts";
 import { Timers } from "../../../lib/coordinator/role/timers.ts";
 import type { DeviceId } from "../../../lib/core/ids.ts";
 import { SealedChannel } from "../../../lib/session/sealed_channel.ts";
@@ -12,6 +13,7 @@ function sessionOf(number: number): Session {
     channel: new SealedChannel(BigInt(number), keys, "coordinator"),
     account: "ada",
     foldedAccount: "ada",
+    standing: new Standing(),
     device: number,
     deviceId: "" as DeviceId,
     label: "vm",

@@ -9,6 +9,7 @@ import { encodeHello, envelopeKinds } from "../../../lib/wire/envelope.ts";
 import { encodeMessage, messageCodes } from "../../../lib/wire/message.ts";
 import { reshape, reshapeStart, withFewer, withMore } from "../../wire/reshape.ts";
 import { expectKind, labWith, ScriptedPeer } from "./lab.ts";
+import { forEveryone } from "../../../lib/core/audience.ts";
 
 const unknownCode = Math.max(...messageCodes.keys()) + 1;
 
@@ -99,7 +100,7 @@ Deno.test("a peer that does not know a push refuses it, and is not asked again",
   const lab = labWith("ada", "bob");
   const holder = new ScriptedPeer(lab).join();
   const other = new ScriptedPeer(lab, { device: 2 }).join();
-  const entry = { name: "a", id: "07".repeat(32) as never, bytes: 1 };
+  const entry = { name: "a", id: "07".repeat(32) as never, bytes: 1, ...forEveryone };
   holder.ask({ kind: "share", entries: [entry] });
   const pushed = holder.read(
     lab.deliver(other.endpoint, other.seal({ kind: "remove", names: ["a"], scope: "account" })),

@@ -10,7 +10,8 @@ import { limits } from "../../../lib/core/limits.ts";
 import type { Store, StoreBounds } from "../../../lib/coordinator/store/store.ts";
 import type { FileRow, StoreAnswer, StoreAsk, StoreOperations } from "../../../lib/coordinator/role/store_effects.ts";
 import { emptyShareDigest, toggleShare } from "../../../lib/session/share_digest.ts";
-import type { SearchMode, ShareEntry, ShareScope } from "../../../lib/wire/message.ts";
+import type { ShareEntry, ShareScope } from "../../../lib/wire/message.ts";
+import { searchFor, type SearchMode } from "../../../lib/wire/search_query.ts";
 
 /** Opens the engine under test at a place of its own. */
 export type OpenStore = (place: string, bounds: StoreBounds) => Promise<Store>;
@@ -32,22 +33,25 @@ function idOf(number: number): Bytes {
   return id;
 }
 
-function entry(name: string, content: number, bytes = 100 + content): ShareEntry {
-  return { name, id: contentIdFrom(idOf(content)), bytes };
+export function entry(name: string, content: number, bytes = 100 + content): ShareEntry {
+  return { name, id: contentIdFrom(idOf(content)), bytes, audience: null, description: "" };
 }
 
-function contentOf(content: number, bytes = 100 + content): Content {
+/** What an enrolment of ada's tells of its login. */
+const byPassword = { loginKey: new Uint8Array(32), record: "record of ada" } as const;
+
+export function contentOf(content: number, bytes = 100 + content): Content {
   return { id: contentIdFrom(idOf(content)), bytes };
 }
 
-function digestOf(...entries: ShareEntry[]): string {
+export function digestOf(...entries: ShareEntry[]): string {
   const digest = emptyShareDigest();
   for (const one of entries) toggleShare(digest, one);
   return formatHex(digest);
 }
 
 /** The answer's value. */
-function value<T>(
+export function value<T>(
   answer: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown },
 ): T {
   assert(answer.ok, `refused: ${JSON.stringify(answer)}`);
@@ -55,13 +59,16 @@ function value<T>(
 }
 
 /** The asks that tests make often, in short. */
-function asking(store: Store) {
+export function asking(store: Store) {
+  /** Who searches: the device that was enrolled last. */
+  let asker = 0;
   const one = async <A extends StoreAsk>(ask: A): Promise<StoreAnswer<A["operation"]>> =>
     (await store.write([ask]))[0]! as StoreAnswer<A["operation"]>;
   return {
     addAccount: (name: string) => store.putAccount(name, `record of ${name}`, { overwrite: false, nowMs: 1 }),
-    enrol: async (account: string, key: number, label = "vm", nowMs = 10) =>
-      value(
+    enrol: async (account: string, key: number, label = "vm", nowMs = 10) => {
+      const found = await store.read({ operation: "credential", ask: { account, deviceId: null } });
+      const enrolled = value(
         await one({
           operation: "enrolDevice",
           ask: {
@@ -69,10 +76,31 @@ function asking(store: Store) {
             deviceId: deviceIdFrom(idOf(key)),
             label,
             certificate: textBytes(`certificate ${key}`),
+            loginKey: idOf(1000 + key),
+            record: value(found).record,
             nowMs,
           },
         }),
-      ),
+      );
+      asker = enrolled.device;
+      return enrolled;
+    },
+    enrolByKey: (account: string, key: number, loginKey = 1000 + key, nowMs = 40) =>
+      one({
+        operation: "enrolDevice",
+        ask: {
+          account,
+          deviceId: deviceIdFrom(idOf(key)),
+          label: "vm",
+          certificate: textBytes(`certificate ${key}`),
+          loginKey: idOf(loginKey),
+          record: null,
+          nowMs,
+        },
+      }),
+    devices: async (account: string, after = 0, limit = 100) =>
+      value(await store.read({ operation: "listDevices", ask: { account, after, limit } })),
+    revokeDevice: (account: string, label: string) => one({ operation: "revokeDevice", ask: { account, label } }),
     sign: async (account: string, device: number, key: number, sealed = "sealed") =>
       value(
         await one({
@@ -94,9 +122,13 @@ function asking(store: Store) {
     files: async (device: number, scope: ShareScope, after = 0, limit = 100) =>
       value(await store.read({ operation: "listFiles", ask: { device, scope, after, limit } })),
     search: async (mode: SearchMode, pattern: string, after = 0, limit = 100) =>
-      value(await store.read({ operation: "search", ask: { mode, pattern, after, limit } })).rows,
-    searchPage: async (mode: SearchMode, pattern: string, after = 0, limit = 100) =>
-      value(await store.read({ operation: "search", ask: { mode, pattern, after, limit } })),
+      value(await store.read({ operation: "search", ask: searchAsk(mode, pattern, asker, after, limit) })).rows,
+    /** `next` as the row that the next answer begins behind, 0 for none. */
+    searchPage: async (mode: SearchMode, pattern: string, after = 0, limit = 100) => {
+      const ask = searchAsk(mode, pattern, asker, after, limit);
+      const { rows, next } = value(await store.read({ operation: "search", ask }));
+      return { rows, next: next?.row ?? 0 };
+    },
     locate: async (content: Content, askingDevice = 0, after = 0, limit = 100) => {
       const round = { start: 1, pick: 0, after };
       return value(await store.read({ operation: "locate", ask: { content, askingDevice, round, known: [], limit } }))
@@ -104,7 +136,7 @@ function asking(store: Store) {
     },
     locatePage: async (ask: StoreOperations["locate"]["ask"]) => value(await store.read({ operation: "locate", ask })),
     sharesOf: async (device: number, ...contents: Content[]) =>
-      value(await store.read({ operation: "sharesOf", ask: { device, contents } })),
+      value(await store.read({ operation: "sharesOf", ask: { device, askingDevice: asker, contents } })),
     peers: async (after = 0, limit = 100) => value(await store.read({ operation: "listPeers", ask: { after, limit } })),
     credential: async (account: string, key: number | null = null) =>
       value(
@@ -116,7 +148,11 @@ function asking(store: Store) {
   };
 }
 
-const names = (rows: readonly FileRow[]) => rows.map((row) => row.name);
+export const names = (rows: readonly FileRow[]) => rows.map((row) => row.name);
+
+function searchAsk(mode: SearchMode, pattern: string, device: number, after: number, limit: number) {
+  return { ...searchFor(mode, pattern), device, after: after === 0 ? null : { key: 0, row: after, part: 0 }, limit };
+}
 
 /** Registers the suite. */
 export function testStore(engine: string, makePlace: () => Promise<Place>, open: OpenStore): void {
@@ -139,22 +175,26 @@ export function testStore(engine: string, makePlace: () => Promise<Place>, open:
     assertEquals(await store.putAccount("Zoé", "first", { overwrite: false, nowMs: 1 }), "added");
     assertEquals(await store.putAccount("ZOE\u0301", "second", { overwrite: false, nowMs: 2 }), "kept");
     const { credential } = asking(store);
-    assertEquals(await credential("zoe\u0301"), { record: "first", disabled: false, deviceKnown: false });
+    assertEquals(await credential("zoe\u0301"), {
+      record: "first",
+      disabled: false,
+      deviceKnown: false,
+      loginKey: null,
+    });
     assertEquals(value(await store.read({ operation: "account", ask: { account: "zoé" } })), {
       account: "Zoé",
       publicKey: null,
+      role: "member",
+      rate: null,
     });
     assertEquals((await store.listAccounts()).map((one) => one.name), ["Zoé"]);
   });
 
   test("answers for an unknown account as for one without a record", async (store) => {
     const { credential } = asking(store);
-    assertEquals(await credential("nobody", 1), { record: null, disabled: false, deviceKnown: false });
-    assertEquals(await credential("x'; DROP TABLE accounts; --"), {
-      record: null,
-      disabled: false,
-      deviceKnown: false,
-    });
+    const none = { record: null, disabled: false, deviceKnown: false, loginKey: null };
+    assertEquals(await credential("nobody", 1), none);
+    assertEquals(await credential("x'; DROP TABLE accounts; --"), none);
     assertEquals(value(await store.read({ operation: "account", ask: { account: "nobody" } })), undefined);
   });
 
@@ -200,7 +240,14 @@ export function testStore(engine: string, makePlace: () => Promise<Place>, open:
   test("refuses a device of an account that is not there", async (store) => {
     const [answer] = await store.write([{
       operation: "enrolDevice",
-      ask: { account: "ada", deviceId: deviceIdFrom(idOf(1)), label: "vm", certificate: textBytes("c"), nowMs: 1 },
+      ask: {
+        account: "ada",
+        deviceId: deviceIdFrom(idOf(1)),
+        label: "vm",
+        certificate: textBytes("c"),
+        ...byPassword,
+        nowMs: 1,
+      },
     }]);
     assert(!answer!.ok);
     assertEquals(answer.error.code, "denied");
@@ -219,7 +266,14 @@ export function testStore(engine: string, makePlace: () => Promise<Place>, open:
     await share(three.device, entry("x", 1));
     const [full] = await store.write([{
       operation: "enrolDevice",
-      ask: { account: "ada", deviceId: deviceIdFrom(idOf(6)), label: "f", certificate: textBytes("c"), nowMs: 1 },
+      ask: {
+        account: "ada",
+        deviceId: deviceIdFrom(idOf(6)),
+        label: "f",
+        certificate: textBytes("c"),
+        ...byPassword,
+        nowMs: 1,
+      },
     }]);
     assert(!full!.ok);
     assertEquals(full.error.code, "limit");
@@ -259,6 +313,91 @@ export function testStore(engine: string, makePlace: () => Promise<Place>, open:
     assertEquals((await credential("ada")).record, "new");
     const after = await enrol("ada", 1);
     assertEquals([after.device, after.accountKey, after.enrolled], [device, null, false]);
+  });
+
+  test("knows the key by which a device logs in, and nobody else's", async (store) => {
+    const { addAccount, enrol, credential } = asking(store);
+    await addAccount("ada");
+    await addAccount("bob");
+    await enrol("ada", 1);
+    assertEquals((await credential("ADA", 1)).loginKey, idOf(1001));
+    for (const [account, key] of [["ada", 2], ["ada", null], ["bob", 1], ["nobody", 1]] as const) {
+      assertEquals((await credential(account, key)).loginKey, null, `${account} ${key}`);
+    }
+  });
+
+  test("enrols by key only a device that is there with that key, and changes nothing else", async (store) => {
+    const { addAccount, enrol, enrolByKey, sign, devices } = asking(store);
+    await addAccount("ada");
+    const first = await enrol("ada", 1);
+    await sign("ada", first.device, 7);
+    const again = value(await enrolByKey("Ada", 1));
+    assertEquals([again.device, again.label, again.enrolled], [first.device, "vm", true]);
+    assertEquals((await devices("ada"))[0]!.enrolledAtMs, 10);
+    for (const refused of [await enrolByKey("ada", 1, 9), await enrolByKey("ada", 2), await enrolByKey("nobody", 1)]) {
+      assert(!refused.ok);
+      assertEquals(refused.error.code, "denied");
+    }
+    assertEquals((await devices("ada")).length, 1);
+  });
+
+  test("revokes a device: without its key and signature, with its label and shares, until the password enrols it", async (store) => {
+    const { addAccount, enrol, enrolByKey, sign, share, files, credential, revokeDevice, devices } = asking(store);
+    await addAccount("ada");
+    const one = await enrol("ada", 1, "laptop");
+    const two = await enrol("ada", 2, "phone");
+    for (const { device } of [one, two]) await sign("ada", device, 7);
+    await share(one.device, entry("a", 1));
+    // Twice is as once.
+    for (let i = 0; i < 2; i++) assertEquals(value(await revokeDevice("ADA", "laptop")), { device: one.device });
+    assertEquals((await credential("ada", 1)).loginKey, null);
+    assertEquals((await credential("ada", 2)).loginKey, idOf(1002));
+    assertEquals((await devices("ada")).map(({ label, enrolledAtMs }) => [label, enrolledAtMs]), [
+      ["laptop", null],
+      ["phone", 10],
+    ]);
+    assertEquals((await enrolByKey("ada", 1)).ok, false);
+    assertEquals(names(await files(one.device, "device")), ["a"]);
+    const back = await enrol("ada", 1, "laptop", 50);
+    assertEquals([back.device, back.label, back.enrolled], [one.device, "laptop", false]);
+    assertEquals(back.accountKey?.publicKey, idOf(7));
+    assertEquals((await devices("ada"))[0]!.enrolledAtMs, 50);
+    for (const refused of [await revokeDevice("ada", "none"), await revokeDevice("nobody", "phone")]) {
+      assert(!refused.ok);
+      assertEquals(refused.error.code, "notFound");
+    }
+  });
+
+  test("revokes every device with the record that is replaced", async (store) => {
+    const { addAccount, enrol, enrolByKey, credential, devices } = asking(store);
+    await addAccount("ada");
+    await addAccount("bob");
+    await enrol("ada", 1);
+    await enrol("bob", 1);
+    await store.putAccount("ada", "new", { overwrite: true, nowMs: 2 });
+    assertEquals((await credential("ada", 1)).loginKey, null);
+    assertEquals((await enrolByKey("ada", 1)).ok, false);
+    assertEquals((await devices("ada"))[0]!.enrolledAtMs, null);
+    assertEquals((await enrolByKey("bob", 1)).ok, true);
+  });
+
+  test("lists an account's own devices in pages, with who is here", async (store) => {
+    const { addAccount, enrol, presence, devices } = asking(store);
+    await addAccount("ada");
+    await addAccount("bob");
+    await enrol("bob", 9);
+    const enrolled = [];
+    for (const key of [1, 2, 3]) enrolled.push(await enrol("ada", key));
+    await presence(enrolled[1]!.device, true, 25);
+    const all = await devices("Ada");
+    assertEquals(all.map(({ row, label, online, changedAtMs }) => [row, label, online, changedAtMs]), [
+      [enrolled[0]!.device, "vm", false, 10],
+      [enrolled[1]!.device, "vm-2", true, 25],
+      [enrolled[2]!.device, "vm-3", false, 10],
+    ]);
+    assertEquals(await devices("ada", all[0]!.row, 1), [all[1]!]);
+    assertEquals(await devices("ada", all[2]!.row), []);
+    assertEquals(await devices("nobody"), []);
   });
 
   test("keeps a device's share digest, and says which contents ended", async (store) => {
@@ -311,7 +450,12 @@ export function testStore(engine: string, makePlace: () => Promise<Place>, open:
 
     const here = await remove(one, "device", "a", "a", "missing");
     assertEquals(here.count, 1);
-    assertEquals(here.devices, [{ device: one, shareDigest: here.devices[0]!.shareDigest, ended: [contentOf(1)] }]);
+    assertEquals(here.devices, [{
+      device: one,
+      shareDigest: here.devices[0]!.shareDigest,
+      ended: [contentOf(1)],
+      narrowed: [],
+    }]);
     assertEquals(formatHex(here.devices[0]!.shareDigest), digestOf(b));
 
     const everywhere = await remove(one, "account", "a", "b");
@@ -366,7 +510,14 @@ export function testStore(engine: string, makePlace: () => Promise<Place>, open:
       { operation: "share", ask: { device, entries: [entry("a\0b", 1)], nowMs: 1 } },
       {
         operation: "enrolDevice",
-        ask: { account: "ada", deviceId: deviceIdFrom(idOf(2)), label: "v\0m", certificate: textBytes("c"), nowMs: 1 },
+        ask: {
+          account: "ada",
+          deviceId: deviceIdFrom(idOf(2)),
+          label: "v\0m",
+          certificate: textBytes("c"),
+          ...byPassword,
+          nowMs: 1,
+        },
       },
     ]);
     assertEquals(answers.map((answer) => answer.ok || answer.error.code), ["unsafeName", "unsafeName"]);
@@ -727,6 +878,14 @@ export function testStore(engine: string, makePlace: () => Promise<Place>, open:
     assertEquals(names(await search("substring", "file")), ["file 1 1"]);
     assertEquals(await store.figures(), { accounts: 1, devices: 1, online: 1, files: 2, shares: 2 });
     assertEquals(await store.putAccount("ada", "again", { overwrite: false, nowMs: 5 }), "added");
+  });
+
+  test("remembers the first keys that it is told of, and no others", async (store, place) => {
+    assertEquals([await store.claimKeys("one"), await store.claimKeys("two")], [true, false]);
+    await store.close();
+    const again = await open(place, limits);
+    assertEquals([await again.claimKeys("two"), await again.claimKeys("one")], [false, true]);
+    await again.close();
   });
 
   test("keeps everything but presence over a restart", async (store, place) => {

@@ -7,7 +7,11 @@ import { openDatabase } from "../../../lib/coordinator/store/sqlite_database.ts"
 import { checkSchema, migrate, migrations } from "../../../lib/coordinator/store/sqlite_schema.ts";
 import { openSqliteStore } from "../../../lib/coordinator/store/sqlite_store.ts";
 import { openWorkerStore } from "../../../lib/coordinator/store/worker_store.ts";
+import { testAccounts } from "./account_conformance.ts";
 import { type Place, testStore } from "./conformance.ts";
+import { testSearch } from "./search_conformance.ts";
+import { forEveryone } from "../../../lib/core/audience.ts";
+import { searchFor } from "../../../lib/wire/search_query.ts";
 
 interface TestPlace extends Place, Disposable {}
 
@@ -26,14 +30,16 @@ function mustLive(reason: ShoalError): void {
   throw reason;
 }
 
-testStore("SqliteStore", () => Promise.resolve(makePlace()), (path, bounds) => {
-  return Promise.resolve(openSqliteStore(path, bounds));
-});
-testStore(
-  "SqliteStore on a thread",
-  () => Promise.resolve(makePlace()),
-  (path, bounds) => openWorkerStore(path, bounds, mustLive),
-);
+for (const suite of [testStore, testAccounts, testSearch]) {
+  suite("SqliteStore", () => Promise.resolve(makePlace()), (path, bounds) => {
+    return Promise.resolve(openSqliteStore(path, bounds));
+  });
+  suite(
+    "SqliteStore on a thread",
+    () => Promise.resolve(makePlace()),
+    (path, bounds) => openWorkerStore(path, bounds, mustLive),
+  );
+}
 
 Deno.test("openDatabase() syncs every commit and holds foreign keys", () => {
   using here = makePlace();
@@ -63,7 +69,7 @@ Deno.test("openSqliteStore() refuses a newer schema, and leaves it as it is", as
   const error = assertThrows(
     () => openSqliteStore(here.place),
     StoreError,
-    "it has schema 99, and this program knows 1",
+    `it has schema 99, and this program knows ${migrations.length}`,
   );
   assertEquals(error.code, "version");
   assertStringIncludes(error.hint!, "newer");
@@ -91,6 +97,89 @@ Deno.test("migrate() takes an older database to the present schema with its rows
   assertEquals(schemaOf(), next.length);
   migrate(db, next);
   assertThrows(() => checkSchema(db, here.place), StoreError, `schema ${next.length}`);
+});
+
+Deno.test("devices of the first schema need the password once, and keep their numbers, labels and signatures", async () => {
+  using here = makePlace();
+  const deviceId = deviceIdFrom(new Uint8Array(32).fill(1));
+  {
+    using db = new DatabaseSync(here.place);
+    migrate(db, migrations.slice(0, 1));
+    db.exec("INSERT INTO accounts (account, name, name_key, record, created_at) VALUES (3, 'ada', 'ada', 'record', 1)");
+    db.exec(`INSERT INTO devices (device, account, device_id, label, certificate, signature, share_digest, changed_at)
+      VALUES (5, 3, x'${deviceId}', 'laptop', x'00', x'11', zeroblob(32), 2)`);
+  }
+  const store = openSqliteStore(here.place);
+  const devices = async () => {
+    const listed = await store.read({ operation: "listDevices", ask: { account: "ada", after: 0, limit: 9 } });
+    assert(listed.ok);
+    return listed.value;
+  };
+  const old = { row: 5, label: "laptop", online: false, changedAtMs: 2 };
+  assertEquals(await devices(), [{ ...old, enrolledAtMs: null }]);
+  const certificate = new Uint8Array(1);
+  const ask = {
+    account: "ada",
+    deviceId,
+    label: "laptop",
+    certificate,
+    loginKey: new Uint8Array(32).fill(7),
+    nowMs: 9,
+  };
+  const [byKey] = await store.write([{ operation: "enrolDevice", ask: { ...ask, record: null } }]);
+  assertEquals(byKey.ok, false);
+  const [byPassword] = await store.write([{ operation: "enrolDevice", ask: { ...ask, record: "record" } }]);
+  assert(byPassword.ok);
+  assertEquals([byPassword.value.device, byPassword.value.enrolled], [5, true]);
+  assertEquals(await devices(), [{ ...old, enrolledAtMs: 9 }]);
+  await store.close();
+});
+
+Deno.test("accounts of the first schema log in as before, whatever they look like, and nobody new may look like them", async () => {
+  using here = makePlace();
+  const old = new DatabaseSync(here.place);
+  migrate(old, migrations.slice(0, 1));
+  const insert = old.prepare("INSERT INTO accounts (name, name_key, record, created_at) VALUES (?, ?, ?, 1)");
+  // None of them could be registered now: two look alike, one mixes scripts, one has a lower case that Unicode composes.
+  const accounts = [["Ida", "ida"], ["lda", "lda"], ["adaж", "adaж"], ["J\u030c", "j\u030c"]] as const;
+  for (const [name, key] of accounts) insert.run(name, key, `record of ${name}`);
+  old.close();
+  const store = openSqliteStore(here.place);
+  for (const [name] of accounts) {
+    const found = await store.read({ operation: "credential", ask: { account: name, deviceId: null } });
+    assertEquals(found.ok && found.value.record, `record of ${name}`);
+    assertEquals((await store.findAccount(name))?.role, "member");
+  }
+  assertEquals(await store.putAccount("1da", "record", { overwrite: false, nowMs: 1 }), "lookAlike");
+  assertEquals(await store.putAccount("Ida", "another", { overwrite: true, nowMs: 1 }), "replaced");
+  await store.close();
+});
+
+Deno.test("a database of the first schema keeps its shares, for everyone, and they are found by size too", async () => {
+  using here = makePlace();
+  {
+    using db = new DatabaseSync(here.place);
+    migrate(db, migrations.slice(0, 1));
+    db.exec(`
+      INSERT INTO accounts (account, name, name_key, record, shares, created_at) VALUES (1, 'ada', 'ada', 'r', 2, 1);
+      INSERT INTO devices (device, account, device_id, label, certificate, share_digest, changed_at)
+        VALUES (1, 1, zeroblob(32), 'vm', x'00', zeroblob(32), 1);
+      INSERT INTO contents (content, id, bytes) VALUES (1, zeroblob(32), 10), (2, zeroblob(32), 20);
+      INSERT INTO files (file, name, content) VALUES (1, 'film one', 1), (2, 'film two', 2);
+      INSERT INTO shares (device, name, file, content) VALUES (1, 'film one', 1, 1), (1, 'film two', 2, 2);
+      INSERT INTO names (rowid, name) VALUES (1, 'film one'), (2, 'film two');
+    `);
+  }
+  const store = openSqliteStore(here.place);
+  await store.write([{ operation: "presence", ask: { device: 1, online: true, nowMs: 1 } }]);
+  const question = { ...searchFor("substring", "film"), order: "size", descending: true } as const;
+  const found = await store.read({ operation: "search", ask: { ...question, device: 1, after: null, limit: 9 } });
+  assert(found.ok);
+  const rows = found.value.rows.map((
+    { name, content, sharedAtMs, audience },
+  ) => [name, content.bytes, sharedAtMs, audience]);
+  assertEquals(rows, [["film two", 20, 0, null], ["film one", 10, 0, null]]);
+  await store.close();
 });
 
 Deno.test("openSqliteStore() refuses another program's database and what is no database", () => {
@@ -152,6 +241,8 @@ Deno.test("SqliteStore undoes a whole group whose commit fails", async () => {
         deviceId: String(key).repeat(64) as never,
         label,
         certificate: new Uint8Array(1),
+        loginKey: new Uint8Array(32),
+        record: "record",
         nowMs: 1,
       },
     }) as const;
@@ -174,13 +265,17 @@ Deno.test("the index of names forgets what nobody shares any more", async () => 
         deviceId: deviceIdFrom(new Uint8Array(32)),
         label: "vm",
         certificate: new Uint8Array(1),
+        loginKey: new Uint8Array(32),
+        record: "record",
         nowMs: 1,
       },
     }],
   );
   assert(enrolled.ok);
   const { device } = enrolled.value;
-  const entries = ["photo 1", "photo 2"].map((name) => ({ name, id: contentIdFrom(new Uint8Array(32)), bytes: 1 }));
+  const entries = ["photo 1", "photo 2"].map((name) => {
+    return { name, id: contentIdFrom(new Uint8Array(32)), bytes: 1, ...forEveryone };
+  });
   await store.write([{ operation: "share", ask: { device, entries, nowMs: 1 } }]);
   const db = new DatabaseSync(here.place);
   const indexed = () => db.prepare("SELECT count(*) AS count FROM names WHERE names MATCH '\"photo\"'").get()!.count;
@@ -223,29 +318,3 @@ Deno.test("a closed store on a thread refuses", async () => {
   const answer = await store.read({ operation: "listPeers", ask: { after: 0, limit: 1 } });
   assert(!answer.ok);
 });
-
-Deno.test("SqliteStore loses nothing it acknowledged to SIGKILL", async () => {
-  using here = makePlace();
-  const writer = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", "--no-prompt", "--allow-read", "--allow-write", writerPath, here.place],
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  let acknowledged = 0;
-  let text = "";
-  for await (const part of writer.stdout.pipeThrough(new TextDecoderStream())) {
-    text += part;
-    acknowledged = Math.max(acknowledged, ...text.split("\n").slice(0, -1).map(Number));
-    if (acknowledged >= 60) break; // Ending the loop cancels the stream.
-  }
-  writer.kill("SIGKILL");
-  await writer.status;
-  const store = openSqliteStore(here.place);
-  const shares = (await store.findAccount("ada"))!.shares;
-  const { files } = await store.figures();
-  assert(shares >= acknowledged, `${shares} shares of ${acknowledged} acknowledged`);
-  assertEquals(files, shares);
-  await store.close();
-});
-
-const writerPath = new URL("./sqlite_writer.ts", import.meta.url).pathname;

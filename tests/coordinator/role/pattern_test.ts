@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { foldName, globPattern, substringPattern } from "../../../lib/coordinator/store/pattern.ts";
+import { foldName, globPattern, substringPattern } from "../../../lib/coordinator/role/pattern.ts";
 
 Deno.test("foldName() takes case and Unicode form away", () => {
   assertEquals(foldName("E\u0301TE\u0301 Ж"), "été ж");

@@ -13,6 +13,8 @@ export interface Pattern {
   readonly looks: number;
   /** Compares a name, as it is stored. */
   matches(name: string): boolean;
+  /** The same for one that is folded already. */
+  matchesFolded(name: string): boolean;
 }
 
 /** What an index of trigrams needs at least. */
@@ -24,9 +26,16 @@ export function foldName(name: string): string {
 }
 
 /** A pattern that is found anywhere in a name. */
-export function substringPattern(text: string): Pattern {
+export function substringPattern(text: string): Pattern & { readonly folded: string } {
   const folded = foldName(text);
-  return { literals: indexable([folded]), looks: 1, matches: (name) => foldName(name).includes(folded) };
+  const matchesFolded = (name: string) => name.includes(folded);
+  return {
+    literals: indexable([folded]),
+    looks: 1,
+    folded,
+    matches: (name) => matchesFolded(foldName(name)),
+    matchesFolded,
+  };
 }
 
 /**
@@ -49,6 +58,7 @@ export function globPattern(text: string): Pattern {
     literals: indexable(literals),
     looks: tokens.length,
     matches: (name) => globMatches(tokens, [...foldName(name)]),
+    matchesFolded: (name) => globMatches(tokens, [...name]),
   };
 }
 
