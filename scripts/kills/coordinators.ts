@@ -138,8 +138,12 @@ export async function killCoordinators(options: CampaignOptions): Promise<Campai
     }
   };
   await converge(performance.now());
-  // Now each is told of all three, so that it can begin at any of them.
-  for (let i = 0; i < fetchers; i++) await byKey(stage, i, "peers");
+  // Each is told of those that live in that moment, and is to begin at any of the three.
+  for (let i = 0; i < fetchers; i++) {
+    const known = stage.path(`home-fetcher${i}`, "state", "known_coordinators.json");
+    const isTold = () => siblings.every(({ port }) => Deno.readTextFileSync(known).includes(`:${port}"`));
+    do await byKey(stage, i, "peers"); while (!isTold());
+  }
 
   let isOver = false;
   let fetches = 0;
