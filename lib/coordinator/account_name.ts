@@ -47,6 +47,7 @@ export function parseAccountName(text: string): string {
   if (reason !== undefined) refuse(reason);
   if (/^\p{M}/u.test(name)) refuse("it begins with a combining mark");
   if (/^[-#]/.test(name)) refuse("it begins with - or #");
+  if (/[:,]/.test(name)) refuse("it holds : or , which part names from what stands beside them");
   if (!ofOneScript.some((letters) => letters.test(name))) refuse("its letters are not of one script that is in use");
   const folded = foldAccount(name);
   if (folded !== folded.normalize("NFC")) refuse("its lower case is another text in Unicode; write it in lower case");

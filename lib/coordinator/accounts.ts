@@ -28,7 +28,7 @@ export function parseCredentials(text: string, path: string): readonly Credentia
     const line = whole.replace(/\r$/, "");
     if (line.trim() === "" || line.startsWith("#")) continue;
     const where = `line ${index + 1} of ${path}`;
-    const [, name, password] = /^(\S+)[ \t]+(.+)$/.exec(line) ?? [];
+    const [, name, password] = /^([^\s:,]+)[ \t]+(.+)$/.exec(line) ?? [];
     if (name === undefined || password === undefined) {
       throw new UsageError(`Cannot read ${where}: it is not a name, a space and a password`);
     }

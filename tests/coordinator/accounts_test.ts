@@ -32,6 +32,8 @@ Deno.test("parseAccountName() keeps case and composes characters", () => {
 Deno.test("parseAccountName() refuses what a person could not read or would mistake", () => {
   const table: readonly (readonly [string, string])[] = [
     ["", "empty"],
+    ["group:ada", "it holds :"],
+    ["ada,bob", "it holds :"],
     ["a".repeat(65), "longer"],
     ["é".repeat(33), "longer"],
     ["a b", "space"],

@@ -10,7 +10,7 @@ import { type Bytes, bytesEqual, copyBytes } from "../../core/bytes.ts";
 import { type ErrorCode, errorCodes } from "../../core/errors.ts";
 import type { DeviceId } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
-import { type Endpoint, formatEndpoint, sameEndpoint } from "../../core/transport.ts";
+import { type Endpoint, sameEndpoint } from "../../core/transport.ts";
 import { type DhKey, dhKeyFrom } from "../../session/dh_key.ts";
 import { receive, type Received } from "../../session/noise_ik.ts";
 import { foldAccount } from "../../session/opaque.ts";
@@ -18,13 +18,14 @@ import { verifyAuth } from "../../session/proofs.ts";
 import type { Random } from "../../session/random.ts";
 import { SealedChannel } from "../../session/sealed_channel.ts";
 import { decodeDeviceClaim, type DeviceClaim, encodeDeviceVerdict } from "../../wire/device_login.ts";
-import { encodeDeviceReply, encodeRefused, type Envelope } from "../../wire/envelope.ts";
+import { encodeDeviceReply, type Envelope } from "../../wire/envelope.ts";
 import { decodeMessage, encodeMessage, errorMessage } from "../../wire/message.ts";
 
 import { singleAddress } from "./address.ts";
 import type { Cookies } from "./cookie.ts";
 import { FairTable } from "./fair_table.ts";
 import { KeyedTable } from "./keyed_table.ts";
+import type { LoginRefusals } from "./login_refusals.ts";
 import type { Outbox } from "./outbox.ts";
 import { loginKey } from "./pending_logins.ts";
 import type { ProvenLogin } from "./proven_login.ts";
@@ -47,6 +48,7 @@ export interface DeviceLoginsOptions {
   /** The coordinator's own key. */
   readonly key: DhKey;
   readonly tally: ResultTally;
+  readonly refusals: LoginRefusals;
   readonly shedding: Shedding;
   readonly isSessionId: (id: bigint) => boolean;
   /** Goes on with a proven login. */
@@ -141,16 +143,16 @@ export class DeviceLogins {
     if (!cookies.isGood(start.cookie, from, start.nonce, nowMs)) {
       return unproven.answerCookie(from, start.nonce, nowMs);
     }
-    if (this.#isDraining) return this.#refuseBusy(start.nonce, from, nowMs);
+    if (this.#isDraining) return this.#options.refusals.refuseBusy(start.nonce, from, nowMs);
     const address = this.#table.placeOf(singleAddress(from.ip));
     const price = shedding.price(limits.deviceStartPriceMax, nowMs);
     const waitMs = this.#addresses.waitMs(address, nowMs, price);
-    if (waitMs > 0) return this.#refuse(start.nonce, from, "tooManyTries", waitMs);
+    if (waitMs > 0) return this.#options.refusals.refuse(start.nonce, from, "tooManyTries", waitMs);
     this.#addresses.take(address, nowMs, price);
     const received = receive(start.header, key, start.message);
     const claim = received && decodeDeviceClaim(received.payload);
     // Not for this coordinator's key, or by no program of this version.
-    if (claim === undefined || !claim.ok) return this.#refuse(start.nonce, from, "denied", 0);
+    if (claim === undefined || !claim.ok) return this.#options.refusals.refuse(start.nonce, from, "denied", 0);
     const cost = { address, price };
     const began = { received: received!, claim: claim.value, cost, datagram: copyBytes(datagram) };
     const nonce = copyBytes(start.nonce);
@@ -182,7 +184,7 @@ export class DeviceLogins {
     if (twin !== undefined && bytesEqual(twin.start, datagram)) return this.#giveBack(cost);
     if (!stored.ok || this.#isDraining) {
       this.#giveBack(cost);
-      return this.#refuseBusy(nonce, endpoint, nowMs);
+      return this.#options.refusals.refuseBusy(nonce, endpoint, nowMs);
     }
     const { loginKey: known, disabled } = stored.value;
     const isKnown = known !== null && bytesEqual(known, received.remoteStatic);
@@ -191,7 +193,9 @@ export class DeviceLogins {
     if (isKnown) {
       this.#giveBack(cost);
       const waitMs = this.#devices.waitMs(bucket, nowMs);
-      if (!this.#devices.take(bucket, nowMs)) return this.#refuse(nonce, endpoint, "tooManyTries", waitMs);
+      if (!this.#devices.take(bucket, nowMs)) {
+        return this.#options.refusals.refuse(nonce, endpoint, "tooManyTries", waitMs);
+      }
     }
     const sessionId = ids.create(isSessionId);
     const verdict = encodeDeviceVerdict(
@@ -219,7 +223,7 @@ export class DeviceLogins {
         stage: "replied",
       });
     } else {
-      this.#note(code, claim.account, endpoint, nowMs);
+      this.#noteRefusal(code, claim.account, endpoint, nowMs);
     }
     outbox.send(endpoint, reply);
   }
@@ -264,7 +268,7 @@ export class DeviceLogins {
         const refusal = encodeMessage(transaction, errorMessage(code, text, waitMs));
         login.stage = { refusal };
         this.#options.outbox.send(login.endpoint, channel.seal(refusal));
-        this.#note(code, login.typedAccount, login.endpoint, refusedAtMs);
+        this.#noteRefusal(code, login.typedAccount, login.endpoint, refusedAtMs);
       },
     }, nowMs);
     return true;
@@ -290,23 +294,12 @@ export class DeviceLogins {
     }
   }
 
+  #noteRefusal(code: ErrorCode, account: string, endpoint: Endpoint, nowMs: number): void {
+    this.#options.tally.noteRefusal(code);
+    this.#options.refusals.log(account, endpoint, code, nowMs);
+  }
+
   #giveBack({ address, price }: Cost): void {
     this.#addresses.giveBack(address, price);
-  }
-
-  #refuseBusy(nonce: Uint8Array, to: Endpoint, nowMs: number): void {
-    this.#refuse(nonce, to, "busy", this.#options.shedding.retryAfterMs(nowMs));
-  }
-
-  /** Refuses in clear: what is said so is said to anybody, and believed by nobody for good. */
-  #refuse(nonce: Uint8Array, to: Endpoint, code: ErrorCode, retryAfterMs: number): void {
-    this.#options.tally.noteRefusal(code);
-    this.#options.outbox.send(to, encodeRefused(nonce, errorCodes[code].wire, retryAfterMs));
-  }
-
-  #note(reason: ErrorCode, account: string, endpoint: Endpoint, nowMs: number): void {
-    this.#options.tally.noteRefusal(reason);
-    if (!this.#options.unproven.mayLogRefusal(nowMs)) return;
-    this.#options.outbox.log({ event: "loginRefused", account, endpoint: formatEndpoint(endpoint), reason });
   }
 }

@@ -6,21 +6,22 @@
  */
 
 import { bytesEqual, copyBytes } from "../../core/bytes.ts";
-import { type ErrorCode, errorCodes } from "../../core/errors.ts";
+import type { ErrorCode } from "../../core/errors.ts";
 import type { DeviceId } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
-import { type Endpoint, formatEndpoint, sameEndpoint } from "../../core/transport.ts";
+import { type Endpoint, sameEndpoint } from "../../core/transport.ts";
 import { isInviteName } from "../../session/invite_code.ts";
 import { foldAccount } from "../../session/opaque.ts";
 import { deriveSessionKeys, transcriptHash } from "../../session/handshake_keys.ts";
 import { verifyAuth, verifyStart } from "../../session/proofs.ts";
 import type { Random } from "../../session/random.ts";
 import { SealedChannel } from "../../session/sealed_channel.ts";
-import { encodeRefused, encodeReply, type Envelope } from "../../wire/envelope.ts";
+import { encodeReply, type Envelope } from "../../wire/envelope.ts";
 import { decodeMessage, encodeMessage, errorMessage } from "../../wire/message.ts";
 import { addressBlock, wideAddressBlock } from "./address.ts";
 import type { AddressRates } from "./address_rates.ts";
 import type { Cookies } from "./cookie.ts";
+import type { LoginRefusals } from "./login_refusals.ts";
 import type { Outbox } from "./outbox.ts";
 import { loginKey, type PendingLogin, PendingLogins } from "./pending_logins.ts";
 import type { ProvenLogin } from "./proven_login.ts";
@@ -41,6 +42,7 @@ export interface LoginsOptions {
   readonly ids: SessionIds;
   readonly random: Random;
   readonly tally: ResultTally;
+  readonly refusals: LoginRefusals;
   readonly shedding: Shedding;
   readonly rates: AddressRates;
   readonly isSessionId: (id: bigint) => boolean;
@@ -100,12 +102,14 @@ export class Logins {
     if (!cookies.isGood(start.cookie, from, start.nonce, nowMs)) {
       return unproven.answerCookie(from, start.nonce, nowMs);
     }
-    if (this.#isDraining) return this.#refuseBusy(start.nonce, from, nowMs);
+    if (this.#isDraining) return this.#options.refusals.refuseBusy(start.nonce, from, nowMs);
     const laterMs = rates.spendLogin(from.ip, nowMs);
-    if (laterMs > 0) return this.#refuseStart(start.nonce, from, "busy", laterMs);
+    if (laterMs > 0) return this.#options.refusals.refuse(start.nonce, from, "busy", laterMs);
     const { account: typedAccount, ke1, device } = start.body;
     // Who signed may be a device that the account knows, which is never given up: the store will tell.
-    if (device === null && !this.#admits(typedAccount, nowMs)) return this.#refuseBusy(start.nonce, from, nowMs);
+    if (device === null && !this.#admits(typedAccount, nowMs)) {
+      return this.#options.refusals.refuseBusy(start.nonce, from, nowMs);
+    }
     const isSigned = device !== null && verifyStart(device.id, device.signature, start.cookie, typedAccount, ke1);
     const account = foldAccount(typedAccount);
     const block = addressBlock(from.ip);
@@ -148,7 +152,7 @@ export class Logins {
     const { outbox } = this.#options;
     const drop = (code: ErrorCode) => {
       this.#pending.remove(login);
-      this.#refuseStart(nonce, login.endpoint, code, this.#options.shedding.retryAfterMs(nowMs));
+      this.#options.refusals.refuse(nonce, login.endpoint, code, this.#options.shedding.retryAfterMs(nowMs));
     };
     if (!credential.ok) return drop("busy");
     const { record, disabled, deviceKnown } = credential.value;
@@ -260,7 +264,7 @@ export class Logins {
         login.stage = { kind: "refused", channel, payload };
         this.#options.tally.noteRefusal(code);
         this.#options.outbox.send(login.endpoint, channel.seal(payload));
-        this.#log(login.typedAccount, login.endpoint, code, nowMs);
+        this.#options.refusals.log(login.typedAccount, login.endpoint, code, nowMs);
       },
     };
   }
@@ -270,31 +274,17 @@ export class Logins {
     for (const { stage, typedAccount, endpoint } of this.#pending.expire(nowMs)) {
       if (stage.kind !== "replied") continue;
       this.#options.tally.noteRefusal("timeout");
-      this.#log(typedAccount, endpoint, "timeout", nowMs);
+      this.#options.refusals.log(typedAccount, endpoint, "timeout", nowMs);
     }
   }
 
   #refuseTries(nonce: Uint8Array, to: Endpoint, account: string, waitMs: number, nowMs: number): void {
-    this.#refuseStart(nonce, to, "tooManyTries", waitMs);
-    this.#log(account, to, "tooManyTries", nowMs);
+    this.#options.refusals.refuse(nonce, to, "tooManyTries", waitMs);
+    this.#options.refusals.log(account, to, "tooManyTries", nowMs);
   }
 
   #admits(typedAccount: string, nowMs: number): boolean {
     return this.#options.shedding.admits(isInviteName(typedAccount) ? "registration" : "passwordLogin", nowMs);
-  }
-
-  #refuseBusy(nonce: Uint8Array, to: Endpoint, nowMs: number): void {
-    this.#refuseStart(nonce, to, "busy", this.#options.shedding.retryAfterMs(nowMs));
-  }
-
-  #refuseStart(nonce: Uint8Array, to: Endpoint, code: ErrorCode, retryAfterMs: number): void {
-    this.#options.tally.noteRefusal(code);
-    this.#options.outbox.send(to, encodeRefused(nonce, errorCodes[code].wire, retryAfterMs));
-  }
-
-  #log(account: string, endpoint: Endpoint, reason: ErrorCode, nowMs: number): void {
-    if (!this.#options.unproven.mayLogRefusal(nowMs)) return;
-    this.#options.outbox.log({ event: "loginRefused", account, endpoint: formatEndpoint(endpoint), reason });
   }
 }
 

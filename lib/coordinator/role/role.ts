@@ -23,6 +23,7 @@ import { Cursors } from "./cursor.ts";
 import { DeviceLogins } from "./device_logins.ts";
 import { Introductions } from "./introductions.ts";
 import { IssuedTickets } from "./issued_tickets.ts";
+import { LoginRefusals } from "./login_refusals.ts";
 import { Logins } from "./logins.ts";
 import type { News } from "./news.ts";
 import { Offers } from "./offers.ts";
@@ -155,6 +156,7 @@ export class CoordinatorRole {
       if (isInviteName(login.typedAccount)) this.#registrations.begin(login, nowMs);
       else this.#admission.admit(login, nowMs);
     };
+    const refusals = new LoginRefusals(outbox, unproven, this.tallies.logins, shedding);
     this.#logins = new Logins({
       outbox,
       unproven,
@@ -162,6 +164,7 @@ export class CoordinatorRole {
       ids,
       random,
       tally: this.tallies.logins,
+      refusals,
       shedding,
       rates,
       isSessionId,
@@ -176,6 +179,7 @@ export class CoordinatorRole {
       random,
       key,
       tally: this.tallies.logins,
+      refusals,
       shedding,
       isSessionId,
       onProven,

@@ -3,10 +3,10 @@
  * line, one after the other, and answers each with a line.  (a program's entry)
  */
 
-import { TextLineStream } from "@std/streams";
 import type { Endpoint } from "../../../lib/core/transport.ts";
 import { loadOpaque } from "../../../lib/session/opaque.ts";
 import { encodeMessage } from "../../../lib/wire/message.ts";
+import { followOrders } from "../orders.ts";
 import { type AnnounceOptions, announceTo } from "./announces.ts";
 import { Fleet, type LoadFigures, type LoadOptions } from "./fleet.ts";
 import { fileEntry, searchFor, type SearchMix } from "./names.ts";
@@ -105,14 +105,5 @@ const kinds: Readonly<Record<(Order & { do: "load" })["request"], Pick<LoadOptio
 
 if (import.meta.main) {
   await loadOpaque();
-  console.log(JSON.stringify({ type: "ready", port: 0 }));
-  const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
-  for await (const line of lines) {
-    try {
-      console.log(JSON.stringify({ type: "done", ...await follow(JSON.parse(line) as Order) }));
-    } catch (error) {
-      console.log(JSON.stringify({ type: "failed", message: String(error instanceof Error ? error.stack : error) }));
-    }
-  }
-  Deno.exit(0);
+  await followOrders(follow);
 }

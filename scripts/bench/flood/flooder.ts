@@ -4,7 +4,6 @@
  * line. Laws: 1) it sends from and to loopback alone;  2) a flood is bounded by a rate and by a time.  (a program's entry)
  */
 
-import { TextLineStream } from "@std/streams";
 import type { Endpoint } from "../../../lib/core/transport.ts";
 import { limits } from "../../../lib/core/limits.ts";
 import { listenUdp, type UdpSocket } from "../../../lib/net/udp.ts";
@@ -12,6 +11,7 @@ import { loadOpaque, startLogin } from "../../../lib/session/opaque.ts";
 import { decodeEnvelope, encodeHello, encodeStart, envelopeSizes } from "../../../lib/wire/envelope.ts";
 import { seeded } from "../../../tests/sim/seeded.ts";
 import { HostileSource } from "../../fuzz/hostile_source.ts";
+import { followOrders } from "../orders.ts";
 
 /** What the flooder can be told. */
 export interface FloodOrder {
@@ -170,14 +170,5 @@ class Source {
 
 if (import.meta.main) {
   await loadOpaque();
-  console.log(JSON.stringify({ type: "ready", port: 0 }));
-  const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
-  for await (const line of lines) {
-    try {
-      console.log(JSON.stringify({ type: "done", ...await follow(JSON.parse(line) as FloodOrder) }));
-    } catch (error) {
-      console.log(JSON.stringify({ type: "failed", message: String(error instanceof Error ? error.stack : error) }));
-    }
-  }
-  Deno.exit(0);
+  await followOrders(follow);
 }
